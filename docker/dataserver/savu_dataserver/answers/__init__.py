@@ -1,0 +1,1 @@
+"""What is sent back, one module for each group of routes."""
