@@ -1,0 +1,103 @@
+import {
+  ActionIcon,
+  Anchor,
+  Badge,
+  Button,
+  Group,
+  Text,
+  Tooltip,
+  useComputedColorScheme,
+  useMantineColorScheme,
+} from "@mantine/core";
+import {
+  IconHome,
+  IconLayoutSidebar,
+  IconLogout,
+  IconMoon,
+  IconSun,
+} from "@tabler/icons-react";
+import { EntriesNotice } from "./EntriesNotice";
+import type { Session } from "./services/types";
+
+interface Props {
+  session: Session;
+  filesShown: boolean;
+  onToggleFiles: () => void;
+}
+
+export function Header({ session, filesShown, onToggleFiles }: Props) {
+  return (
+    <Group h="100%" px="md" justify="space-between" wrap="nowrap">
+      <Group gap="sm" wrap="nowrap">
+        <ActionIcon
+          variant="subtle"
+          color="gray"
+          aria-label={filesShown ? "Hide files" : "Show files"}
+          aria-pressed={filesShown}
+          onClick={onToggleFiles}
+        >
+          <IconLayoutSidebar size={20} />
+        </ActionIcon>
+        <img src="./icon.svg" alt="" width={24} height={24} />
+        <Text component="h1" fw={600} size="lg">
+          Savu
+        </Text>
+        {session.server && <Badge variant="light">{session.server}</Badge>}
+      </Group>
+      <Group gap="xs" wrap="nowrap">
+        <EntriesNotice />
+        <Support contact={session.support_contact} />
+        <Text size="sm" aria-label="Logged in as" role="note" truncate maw={260}>
+          {session.display_name || session.user}
+        </Text>
+        <ColorScheme />
+        <Button
+          component="a"
+          href={`${session.hub_url}home`}
+          variant="default"
+          size="xs"
+          leftSection={<IconHome size={16} />}
+        >
+          Control panel
+        </Button>
+        <Button
+          component="a"
+          href={`${session.hub_url}logout`}
+          variant="default"
+          size="xs"
+          leftSection={<IconLogout size={16} />}
+        >
+          Log out
+        </Button>
+      </Group>
+    </Group>
+  );
+}
+
+function Support({ contact }: { contact: string }) {
+  if (!contact) return null;
+  const email = /[\w.+-]+@[\w.-]+\w/.exec(contact)?.[0];
+  return (
+    <Text size="sm" c="dimmed" truncate maw={280}>
+      Help: {email ? <Anchor href={`mailto:${email}`}>{contact}</Anchor> : contact}
+    </Text>
+  );
+}
+
+function ColorScheme() {
+  const scheme = useComputedColorScheme("light");
+  const { setColorScheme } = useMantineColorScheme();
+  const other = scheme === "dark" ? "light" : "dark";
+  return (
+    <Tooltip label={`Use ${other} colours`}>
+      <ActionIcon
+        variant="subtle"
+        color="gray"
+        aria-label={`Use ${other} colours`}
+        onClick={() => setColorScheme(other)}
+      >
+        {scheme === "dark" ? <IconSun size={18} /> : <IconMoon size={18} />}
+      </ActionIcon>
+    </Tooltip>
+  );
+}
