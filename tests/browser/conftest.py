@@ -1,0 +1,52 @@
+"""Headless Chromium before a real hub with real sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from demo.bed import Bed
+from tests.support.browser import CHROMIUM_OPTIONS, Tab
+from tests.support.needs import needs_program
+from tests.support.people import ROOT, running_bed
+
+SCREENSHOTS = ROOT / "test-results" / "screenshots"
+
+
+@pytest.fixture(scope="module")
+def bed() -> Iterator[Bed]:
+    with running_bed() as bed:
+        yield bed
+
+
+# Not for the whole session: while Playwright is active, its event loop is in everybody's way.
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    program = needs_program("chromium", "chromium-browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab_of(
+    chromium: Browser, bed: Bed, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[object]:
+    """``tab_of("ada")`` opens a browser profile of its own, logged in, on the control panel."""
+    opened: list[Tab] = []
+
+    def open_tab(name: str) -> Tab:
+        context = chromium.new_context(viewport={"width": 1400, "height": 900})
+        context.set_default_timeout(30_000)
+        tab = Tab(bed, name, context.new_page(), SCREENSHOTS)
+        opened.append(tab)
+        tab.log_in()
+        return tab
+
+    yield open_tab
+    for tab in opened:
+        tab.page.context.close()
