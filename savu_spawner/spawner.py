@@ -24,11 +24,7 @@ from traitlets import Bool, Dict, Enum, Integer, List, Unicode, default
 
 from savu_spawner._version import __version__
 from savu_spawner.contract import DESCRIPTIONS, PROGRAMS
-from savu_spawner.errors import RequestInvalid, SavuSpawnerError, SessionFailed
-from savu_spawner.identity import Identity
-from savu_spawner.pod import ContainerSettings, DataVolume, Notebook, PodSettings, session_pod
-from savu_spawner.pod.notebook import take_apart
-from savu_spawner.pod.status import (
+from savu_spawner.diagnosis import (
     Record,
     end_of,
     is_ready,
@@ -36,6 +32,10 @@ from savu_spawner.pod.status import (
     said_of,
     start_failure,
 )
+from savu_spawner.errors import RequestInvalid, SavuSpawnerError, SessionFailed
+from savu_spawner.identity import Identity
+from savu_spawner.pod import ContainerSettings, DataVolume, Notebook, PodSettings, session_pod
+from savu_spawner.pod.notebook import take_apart
 from savu_spawner.session import STOPPED, SessionSpawner, SpawnLog
 from savu_spawner.supervisor import ended_now
 

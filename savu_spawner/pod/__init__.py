@@ -1,7 +1,7 @@
 """A session's pod, from who, what and where: pure functions, frozen values in, plain dicts out.
 
 One module a container; ``volumes`` and ``security`` say who sees and may do what; ``notebook``
-takes apart the pod that KubeSpawner would make; ``status`` reads what Kubernetes reports.
+takes apart the pod that KubeSpawner would make.
 """
 
 from __future__ import annotations

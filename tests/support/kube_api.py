@@ -29,6 +29,7 @@ class KubeApi:
         """Answer to everything that creates or deletes, instead of doing it."""
         self.url = ""
         self._version = 1
+        self._events: list[dict[str, Any]] = []
         self._history: list[tuple[int, str, dict[str, Any]]] = []
         self._watchers: dict[str, list[asyncio.Queue[dict[str, Any] | None]]] = {}
 
@@ -49,23 +50,23 @@ class KubeApi:
 
     def event(self, name: str, reason: str, message: str, container: str = "") -> None:
         """Something that happened to a pod."""
-        self._tell(
-            "events",
-            "ADDED",
-            {
-                "metadata": {"name": uuid4().hex, "namespace": NAMESPACE, "uid": uuid4().hex},
-                "involvedObject": {
-                    "kind": "Pod",
-                    "name": name,
-                    "fieldPath": f"spec.containers{{{container}}}",
-                },
-                "reason": reason,
-                "message": message,
-                "type": "Normal",
-                "lastTimestamp": "2026-01-01T00:00:00Z",
-                "eventTime": None,
+        event = {
+            "metadata": {"name": uuid4().hex, "namespace": NAMESPACE, "uid": uuid4().hex},
+            "involvedObject": {
+                "kind": "Pod",
+                "name": name,
+                "uid": self.pods[name]["metadata"]["uid"],
+                "fieldPath": f"spec.containers{{{container}}}",
             },
-        )
+            "reason": reason,
+            "message": message,
+            "type": "Normal",
+            "count": 1,
+            "lastTimestamp": "2026-01-01T00:00:00Z",
+            "eventTime": None,
+        }
+        self._events.append(event)
+        self._tell("events", "ADDED", event)
 
     def remove(self, name: str) -> None:
         """The pod is gone."""
@@ -82,7 +83,7 @@ class KubeApi:
     async def list_or_watch(self, request: web.Request) -> web.StreamResponse:
         kind = request.match_info["kind"]
         if request.query.get("watch") not in ("true", "True", "1"):
-            items = list(self.pods.values()) if kind == "pods" else []
+            items = list(self.pods.values()) if kind == "pods" else self._events
             listed = {"resourceVersion": str(self._version)}
             return web.json_response({"kind": "List", "metadata": listed, "items": items})
         response = web.StreamResponse(headers={"Content-Type": "application/json"})

@@ -14,8 +14,8 @@ from kubespawner import KubeSpawner
 from tornado.web import HTTPError
 from traitlets.config import Config
 
+from savu_spawner.diagnosis import Record, end_of, is_ready, said_of, start_failure
 from savu_spawner.errors import SessionFailed
-from savu_spawner.pod.status import Record, end_of, is_ready, said_of, start_failure
 from savu_spawner.spawner import SavuSpawner
 from tests.support.identities import ADA
 from tests.support.kube_api import KubeApi, kube_api, running
