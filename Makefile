@@ -11,15 +11,21 @@ REACHABLE := $(PYTHON_BIN) -m demo.reachable
 export PORT DEMO_DIR DEMO_PASSWORD
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint clean
+.PHONY: help demo kubernetes-demo kubernetes-demo-down test lint clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make demo PORT=8123 DEMO_PASSWORD=…    choose; STORY=1 plays the steps by itself"
 
 demo: $(STAMPS)/demo-packages $(STAMPS)/venv $(STAMPS)/proxy $(STAMPS)/page ## start the embedded default on this machine
 	@exec $(REACHABLE) $(CURDIR)/$(PYTHON_BIN) -m demo $(if $(STORY),--story)
+
+kubernetes-demo: $(STAMPS)/venv ## start the demo on a cluster: make cluster's, or KUBECONFIG's
+	@$(PYTHON_BIN) -m demo.kubernetes up $(if $(STORY),--story)
+
+kubernetes-demo-down: $(STAMPS)/venv ## remove the demo from the cluster
+	@$(PYTHON_BIN) -m demo.kubernetes down
 
 test: $(STAMPS)/test-packages $(STAMPS)/venv-test $(STAMPS)/venv-hub5 $(STAMPS)/proxy $(STAMPS)/page lint ## lint, then every test that this machine can run
 	npm --prefix docker/web/page test

@@ -79,6 +79,11 @@ class Bed:
         return f"http://127.0.0.1:{self._port}/"
 
     @property
+    def protects_files(self) -> bool:
+        """Whether each session runs as its own user, which takes root."""
+        return os.geteuid() == 0
+
+    @property
     def hub_log(self) -> Path:
         return self.folder / "hub" / "jupyterhub.log"
 

@@ -405,12 +405,16 @@ def _read_me(scan: Scan) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """The exit code of ``python -m demo.sample FOLDER``."""
-    if len(arguments) != 1:
-        print("usage: python -m demo.sample FOLDER", file=sys.stderr)
+    """The exit code of ``python -m demo.sample FOLDER [VISIT=GID …]``."""
+    try:
+        root = Path(arguments[0]).resolve()
+        groups = {visit: int(gid) for visit, gid in (word.split("=") for word in arguments[1:])}
+        if groups and groups.keys() != VISITS.keys():
+            raise ValueError("a group for each visit, or none")
+    except (IndexError, ValueError):
+        print(f"usage: python -m demo.sample FOLDER [{'=GID '.join(VISITS)}=GID]", file=sys.stderr)
         return 2
-    root = Path(arguments[0]).resolve()
-    made = generate(root)
+    made = generate(root, groups or None)
     for visit, scan in VISITS.items():
         state = "made" if made else "is there already:"
         print(f"{state} {root / visit / 'raw' / scan.name}.nxs (axis at column {scan.centre})")
