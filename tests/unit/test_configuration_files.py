@@ -3,28 +3,46 @@
 from __future__ import annotations
 
 import ast
+import re
 import runpy
 from pathlib import Path
 
 import pytest
+import yaml
 from jupyterhub.app import JupyterHub
 from jupyterhub.auth import Authenticator
 from jupyterhub.proxy import ConfigurableHTTPProxy
 from traitlets.config import Config
 
 from dev.reference import CLASSES
+from savu_spawner._version import __version__
 from tests.support.people import ROOT
 
-FILES = [ROOT / "jupyterhub_config.py", ROOT / "demo" / "jupyterhub_config.py"]
+PRODUCTION = ROOT / "jupyterhub_config.py"
+ON_KUBERNETES = ROOT / "kubernetes" / "overlays" / "demo" / "jupyterhub_config.py"
+FILES = [PRODUCTION, ROOT / "demo" / "jupyterhub_config.py", ON_KUBERNETES]
 KNOWN = {cls.__name__: cls for cls in (*CLASSES, JupyterHub, Authenticator, ConfigurableHTTPProxy)}
 
 
 @pytest.fixture(params=FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def file(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ast.walk(ast.parse(request.param.read_text())):
-        if isinstance(name, ast.Constant) and str(name.value).startswith("DEMO_"):
+        if isinstance(name, ast.Constant) and re.fullmatch("DEMO_[A-Z_]+", str(name.value)):
             monkeypatch.setenv(str(name.value), "/demo")
+    monkeypatch.setenv("IMAGE_REPOSITORY", "registry.test")
     return request.param
+
+
+def configured(file: Path) -> Config:
+    """What JupyterHub reads from it."""
+    config = Config()
+
+    def run(path: Path) -> None:
+        known = {"get_config": lambda: config, "load_subconfig": lambda _: run(PRODUCTION)}
+        runpy.run_path(str(path), init_globals=known)
+
+    run(file)
+    return config
 
 
 def test_nothing_is_decided_in_it(file: Path) -> None:
@@ -35,8 +53,25 @@ def test_nothing_is_decided_in_it(file: Path) -> None:
 
 
 def test_every_option_in_it_exists(file: Path) -> None:
-    config = Config()
-    runpy.run_path(str(file), init_globals={"get_config": lambda: config})
+    config = configured(file)
     assert config
     for section, options in config.items():
         assert set(options) <= set(KNOWN[section].class_traits(config=True)), section
+
+
+def test_a_site_replaces_every_value_in_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
+    placeholder = re.compile(r"FACILITY|EXAMPLE|HUB-ADMINISTRATOR|/DATA")
+    assert placeholder.search(str(configured(PRODUCTION)))
+    monkeypatch.setenv("IMAGE_REPOSITORY", "registry.test")
+    assert not placeholder.search(str(configured(ON_KUBERNETES)))
+
+
+def test_images_of_the_deployment_have_this_version() -> None:
+    files = sorted((ROOT / "kubernetes").rglob("kustomization.yaml"))
+    tags = [
+        image["newTag"]
+        for file in files
+        for image in yaml.safe_load(file.read_text()).get("images", [])
+    ]
+    assert len(tags) >= 6
+    assert set(tags) == {__version__}

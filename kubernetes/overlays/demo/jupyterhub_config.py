@@ -1,6 +1,6 @@
 """The demo's own values on top of the production configuration."""
 
-from pathlib import Path
+import os
 
 from savu_spawner._version import __version__
 
@@ -8,7 +8,7 @@ c = get_config()
 load_subconfig("production.py")
 
 # Where the hub's image came from, the sessions' come from too.
-repository = Path("/etc/jupyterhub/image-repository").read_text().strip()
+repository = os.environ["IMAGE_REPOSITORY"]
 
 c.JupyterHub.allow_named_servers = True
 
