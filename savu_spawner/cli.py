@@ -33,6 +33,7 @@ from traitlets.config.loader import PyFileConfigLoader
 from traitlets.utils.importstring import import_item
 
 from savu_spawner._version import __version__
+from savu_spawner.cluster import serialized
 from savu_spawner.contract import HUB_VARIABLES, PACKAGES, PROGRAMS
 from savu_spawner.directory import LdapDirectory
 from savu_spawner.errors import AccountError, SavuSpawnerError
@@ -40,7 +41,7 @@ from savu_spawner.identity import AccountPolicy, Identity
 from savu_spawner.local import LocalSavuSpawner
 from savu_spawner.local_session import Account
 from savu_spawner.session import SessionSpawner
-from savu_spawner.spawner import SavuSpawner, serialized
+from savu_spawner.spawner import SavuSpawner
 
 EX_CONFIG = 78
 SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin"

@@ -6,7 +6,8 @@ looks: a container that has died and runs again looks as if nothing had happened
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -18,13 +19,24 @@ DATASERVER_DEATHS = 5
 API_MEMORY_DEATHS = 2
 CRASHES_AT_START = 3
 
-PERMANENT = {
-    "InvalidImageName": "has an impossible image name",
-    "ErrImageNeverPull": "has an image that is not on the machine and may not be fetched",
-    "ImagePullBackOff": "could not be fetched",
-    "CreateContainerConfigError": "could not be set up",
-}
-"""Reasons of a waiting container that no waiting mends; ImagePullBackOff is the second failure."""
+FAILED_PULLS = 2
+"""Of one image, after which it is given up; a registry that was busy gets its second chance."""
+FAILED_MOUNTS = 3
+"""Of a folder that is not on the machine: an automounter may be slow, but not that slow."""
+
+CANNOT_HEAL = frozenset({78, 126, 127})
+"""Exit codes: misconfigured (``EX_CONFIG``), and a command that cannot be run or is not there."""
+
+ABSENT_IMAGE = re.compile(
+    r"not found|does not exist|manifest unknown|denied|unauthorized|forbidden|invalid reference",
+    re.IGNORECASE,
+)
+"""What registries say of an image that will not be there a minute later either."""
+
+ABSENT_OBJECT = re.compile(
+    r"(?P<kind>persistentvolumeclaim|configmap|secret) \"?(?P<name>[^\s\"]+)\"? not found",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -126,6 +138,19 @@ def end_of(pod: Mapping[str, Any] | None, record: Record) -> str | None:
     return None
 
 
+def is_on_lost_node(pod: Mapping[str, Any]) -> bool:
+    """Whether its machine has stopped to answer, so that nobody knows what still runs there.
+
+    The node controller then takes back the pod's condition ``Ready``, and leaves what the kubelet
+    said last of the containers.
+    """
+    return (
+        _condition(pod, "Ready").get("status") == "False"
+        and _condition(pod, "ContainersReady").get("status") == "True"
+        and not pod.get("spec", {}).get("readinessGates")
+    )
+
+
 def pod_failure(pod: Mapping[str, Any]) -> str | None:
     """Why the pod as a whole is over, whatever its containers say; None while it is not."""
     status = pod["status"]
@@ -135,64 +160,156 @@ def pod_failure(pod: Mapping[str, Any]) -> str | None:
         return "The session was evicted: its machine ran short of memory or disk."
     if reason in {"NodeLost", "NodeShutdown", "Terminated", "Shutdown"} or phase == "Unknown":
         return "The session's machine was lost or shut down."
+    if is_on_lost_node(pod):
+        return "The session's machine was lost: it no longer answers."
     if "deletionTimestamp" in pod["metadata"]:
-        return "The session's pod is being deleted, or its machine was lost."
+        return "The session's pod was deleted."
     if phase in {"Failed", "Succeeded"}:
         message = status.get("message") or reason or "no reason given"
         return f"The session's pod has failed: {message}."
     return None
 
 
-def start_failure(pod: Mapping[str, Any]) -> tuple[str, str] | None:
-    """A sentence and details for the log, if this pod will never become ready; else None."""
+@dataclass(frozen=True)
+class Failure:
+    """Why a start cannot succeed."""
+
+    sentence: str
+    """For the user."""
+    details: str
+    """For the hub's log: Kubernetes' own words."""
+
+
+def start_failure(pod: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> Failure | None:
+    """Why this pod will never become ready; None while it still may.
+
+    ``events`` are the pod's own, in any order.
+    """
     if reason := pod_failure(pod):
-        return reason, str(pod["status"].get("message") or reason)
-    for program, status in _statuses(pod):
-        waiting = (status.get("state") or {}).get("waiting") or {}
-        what = DESCRIPTIONS.get(program, program)
-        if why := PERMANENT.get(waiting.get("reason", "")):
-            return (
-                f"A part of your session, {what}, {why}.",
-                f"container {program}: {waiting['reason']}: {waiting.get('message', '')}"
-                f" (image {status.get('image', '')})",
-            )
-        if deaths(pod, program) >= CRASHES_AT_START:
-            last = last_death(pod, program)
-            return (
-                f"A part of your session, {what}, ended each time that it was started.",
-                f"container {program}: exit code {last.get('exitCode')}"
-                f" {last.get('reason', '')}: {last.get('message', '')}",
-            )
+        return Failure(reason, str(pod["status"].get("message") or reason))
+    if failure := _missing_object(pod, events):
+        return failure
+    for program in PROGRAMS:
+        if failure := _image_failure(pod, program, events) or _container_failure(pod, program):
+            return failure
     return None
+
+
+def _missing_object(pod: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> Failure | None:
+    """What the pod refers to and the cluster does not have."""
+    scheduled = _condition(pod, "PodScheduled")
+    told = [str(scheduled.get("message", ""))] if scheduled.get("status") == "False" else []
+    mounts = [event for event in events if event.get("reason") == "FailedMount"]
+    told += [str(event.get("message", "")) for event in mounts]
+    for message in told:
+        if found := ABSENT_OBJECT.search(message):
+            claim = found["kind"].lower() == "persistentvolumeclaim"
+            what = "Your data cannot be connected" if claim else "Your session cannot be set up"
+            return Failure(
+                f"{what}: the cluster has no {found['kind'].lower()} “{found['name']}”.", message
+            )
+    absent = [event for event in mounts if "hostPath type check failed" in event["message"]]
+    if _times(absent) >= FAILED_MOUNTS:
+        return Failure(
+            "Your data cannot be connected: its folder is not on the machine of your session.",
+            absent[-1]["message"],
+        )
+    return None
+
+
+def _image_failure(
+    pod: Mapping[str, Any], program: Program, events: Sequence[Mapping[str, Any]]
+) -> Failure | None:
+    waiting = (container_status(pod, program).get("state") or {}).get("waiting") or {}
+    reason, message = waiting.get("reason", ""), str(waiting.get("message", ""))
+    pulls = [
+        event
+        for event in events
+        if _container_of(event) == program
+        and event.get("reason") == "Failed"
+        and str(event.get("message", "")).startswith("Failed to pull image")
+    ]
+    if reason in {"ErrImagePull", "ImagePullBackOff"}:
+        absent = ABSENT_IMAGE.search(" ".join([message, *(e["message"] for e in pulls)]))
+        if not absent and _times(pulls) < FAILED_PULLS:
+            return None
+        why = "was not found, or may not be fetched" if absent else "could not be fetched"
+    elif reason == "ErrImageNeverPull":
+        why = "is not on the machine, and may not be fetched"
+    elif reason == "InvalidImageName":
+        why = "has an impossible name"
+    else:
+        return None
+    image = _image(pod, program)
+    details = pulls[-1]["message"] if pulls else message
+    what = f"A part of your session, {DESCRIPTIONS[program]}, cannot start"
+    return Failure(
+        f"{what}: its image “{image}” {why}.",
+        f"container {program}: {reason}: {details} (image {image})",
+    )
+
+
+def _container_failure(pod: Mapping[str, Any], program: Program) -> Failure | None:
+    waiting = (container_status(pod, program).get("state") or {}).get("waiting") or {}
+    reason, message = waiting.get("reason", ""), str(waiting.get("message", ""))
+    what = f"A part of your session, {DESCRIPTIONS[program]},"
+    # “failed to sync secret cache: timed out” mends itself.
+    if reason == "CreateContainerConfigError" and "timed out" not in message:
+        why = "may not run as it is set up" if "runAsNonRoot" in message else "cannot be set up"
+        return Failure(f"{what} {why}.", f"container {program}: {reason}: {message}")
+    last = last_death(pod, program)
+    cannot = last.get("reason") in {"StartError", "ContainerCannotRun"}
+    if not last or not (
+        cannot or last.get("exitCode") in CANNOT_HEAL or deaths(pod, program) >= CRASHES_AT_START
+    ):
+        return None
+    said = str(last.get("message") or "").strip().splitlines()
+    if last.get("reason") == "OOMKilled":
+        sentence = f"{what} needs more memory than it may have."
+    elif cannot:
+        sentence = f"{what} cannot be started."
+    else:
+        sentence = f"{what} ends as soon as it is started" + (f": {said[-1]}" if said else ".")
+    return Failure(
+        sentence,
+        f"container {program}: exit code {last.get('exitCode')} {last.get('reason', '')}:"
+        f" {last.get('message', '')}",
+    )
 
 
 def said_of(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> list[tuple[int, str]]:
     """Percent and sentence for what has been reached, in order; each is worth saying once."""
     said: list[tuple[int, str]] = []
-    conditions = {c["type"]: c for c in pod["status"].get("conditions") or []}
-    scheduled = conditions.get("PodScheduled", {})
+    scheduled = _condition(pod, "PodScheduled")
     if scheduled.get("status") == "False":
-        said.append((20, "Waiting for a machine with enough room…"))
+        waits_for_data = "PersistentVolumeClaim" in str(scheduled.get("message", ""))
+        said.append(
+            (20, "Waiting for your data to be connected…")
+            if waits_for_data
+            else (20, "Waiting for a machine with enough room…")
+        )
     if scheduled.get("status") == "True":
         said.append((30, "A machine was found."))
     for event in events:
-        container = _container_of(event)
-        what = DESCRIPTIONS.get(container, "")
+        what = DESCRIPTIONS.get(_container_of(event), "")
         if event.get("reason") == "Pulling" and what:
             said.append((35, f"Fetching {what}: the first time on a machine this takes longer…"))
         elif event.get("reason") in {"FailedMount", "FailedAttachVolume"}:
             said.append((35, "Your data could not be connected yet; trying again…"))
+        elif event.get("reason") == "FailedCreatePodSandBox":
+            said.append((35, "The machine is not ready for your session yet; trying again…"))
     ready = 0
-    for program, status in _statuses(pod):
+    for program in PROGRAMS:
+        status = container_status(pod, program)
         waiting = ((status.get("state") or {}).get("waiting") or {}).get("reason", "")
-        what = DESCRIPTIONS.get(program, program)
-        if waiting == "ErrImagePull":
-            said.append((35, f"{_capital(what)} could not be fetched; trying once more…"))
+        what = _capital(DESCRIPTIONS[program])
+        if waiting in {"ErrImagePull", "ImagePullBackOff"}:
+            said.append((35, f"{what} could not be fetched; trying once more…"))
         elif waiting == "CrashLoopBackOff":
-            said.append((40, f"{_capital(what)} ended while it started; trying again…"))
+            said.append((40, f"{what} ended while it started; trying again…"))
         elif status.get("ready"):
             ready += 1
-            said.append((40 + 10 * ready, f"{_capital(what)} is ready."))
+            said.append((40 + 10 * ready, f"{what} is ready."))
     return said
 
 
@@ -216,9 +333,25 @@ def is_ready(pod: Mapping[str, Any] | None) -> bool:
     )
 
 
-def _statuses(pod: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Statuses of the session's own containers, in the order of the contract."""
-    return [(program, container_status(pod, program)) for program in PROGRAMS]
+def _condition(pod: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """One of the pod's conditions; empty before it is reported."""
+    for condition in pod["status"].get("conditions") or []:
+        if condition["type"] == kind:
+            return condition  # type: ignore[no-any-return]
+    return {}
+
+
+def _image(pod: Mapping[str, Any], program: str) -> str:
+    containers = pod.get("spec", {}).get("containers", [])
+    images = {container["name"]: container.get("image", "") for container in containers}
+    return str(images.get(program) or container_status(pod, program).get("image", ""))
+
+
+def _times(events: Iterable[Mapping[str, Any]]) -> int:
+    """How often something happened: Kubernetes counts equal events in one."""
+    return sum(
+        (event.get("series") or {}).get("count") or event.get("count") or 1 for event in events
+    )
 
 
 def _container_of(event: Mapping[str, Any]) -> str:

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import contextlib
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, ClassVar
+from uuid import uuid4
 
-import aiohttp
-from kubernetes_asyncio.client import (
-    ApiClient,
-    V1DeleteOptions,
-    V1ObjectMeta,
-    V1Pod,
-    V1PodSpec,
-    V1Preconditions,
-)
+from kubernetes_asyncio.client import V1ObjectMeta, V1Pod, V1PodSpec
 from kubernetes_asyncio.client.rest import ApiException
 from kubespawner import KubeSpawner
 from kubespawner.utils import get_k8s_model
 from traitlets import Bool, Dict, Enum, Integer, List, Unicode, default
 
 from savu_spawner._version import __version__
+from savu_spawner.cluster import CONFLICT, UNREACHABLE, Pods, patiently, sentence_of, serialized
 from savu_spawner.contract import DESCRIPTIONS, PROGRAMS
 from savu_spawner.diagnosis import (
     Record,
     end_of,
+    is_on_lost_node,
     is_ready,
     not_ready,
     said_of,
@@ -38,6 +35,19 @@ from savu_spawner.pod import ContainerSettings, DataVolume, Notebook, PodSetting
 from savu_spawner.pod.notebook import take_apart
 from savu_spawner.session import STOPPED, SessionSpawner, SpawnLog
 from savu_spawner.supervisor import ended_now
+from savu_spawner.watch import Watch
+
+START_ANNOTATION = "savu-spawner/start"
+KEEP_UNTIL_ANNOTATION = "savu-spawner/keep-until"
+
+LAST_WORDS_SECONDS = 5.0
+"""For logs and events of a failed start; the user waits for the sentence meanwhile."""
+
+PATIENCE_SECONDS = 3.0
+"""After which a user is told that the cluster does not answer."""
+
+RECHECK_SECONDS = 10.0
+"""After which a deletion is looked at anew, should the watch have been away."""
 
 NOT_SET_UP = "This hub is not set up to start sessions."
 
@@ -161,6 +171,33 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
         """,
     ).tag(config=True)
 
+    keep_failed_pods = Integer(
+        0,
+        min=0,
+        help="""
+        Minutes for which the pod of a failed start stays, for ``kubectl describe`` and ``logs``.
+
+        It holds what it requested of the cluster meanwhile; the user's next start, or after that
+        time the caretaker, removes it. 0 removes it at once: its events and last log lines are in
+        the hub's log in any case.
+
+            c.SavuSpawner.keep_failed_pods = 30
+        """,
+    ).tag(config=True)
+
+    replace_on_lost_node = Bool(
+        False,
+        help="""
+        Whether a new session may start while the last one is on a machine that does not answer.
+
+        What runs on that machine nobody knows: the old session may still be writing its results.
+        Off, a new one waits until the machine is back, or an administrator has removed it from the
+        cluster. On, the old pod is forced out of Kubernetes' books.
+
+            c.SavuSpawner.replace_on_lost_node = True
+        """,
+    ).tag(config=True)
+
     supplemental_groups_policy = Enum(
         ["", "Strict", "Merge"],
         "",
@@ -182,9 +219,17 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
     identity: Identity | None = None
     record: Record | None = None
 
-    _earlier_pod: str | None = None
-    """Uid of the pod of this name that was there before this start's ("" if none was); None until
-    this start is about to make its own."""
+    reflectors: ClassVar[dict[Any, Watch]] = {}
+    """Ours; KubeSpawner's own for notebooks are other ones."""
+
+    _made: dict[str, Any] | None = None
+    """The pod of this start, as the API server answered."""
+    _kept: str | None = None
+    """Uid of a failed pod that stays for an administrator to look at."""
+    _starting = False
+    _events: Watch | None = None
+    _following: contextlib.ExitStack | None = None
+    _telling_end: asyncio.Task[None] | None = None
 
     # -- Defaults ---------------------------------------------------------------------------------
 
@@ -261,33 +306,46 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
             )
         except ValueError as error:
             raise SessionFailed(NOT_SET_UP, log_message=str(error)) from None
-        earlier = self._pod()
-        self._earlier_pod = earlier["metadata"]["uid"] if earlier else ""
         for note in notebook.not_applied:
             self.log.info("%s: for notebooks, not applied: %s", self._log_name, note)
         return _model(pod)
 
     async def poll(self) -> int | None:
         """None while the session runs; once it does not, its pod is being deleted already."""
-        if self.record is None:
-            return await self._poll_kubespawner()
-        await self._start_watching_pods()
-        pod = self._pod()
-        if pod is not None and pod["metadata"]["uid"] == self.record.uid:
-            self.record = self.record.observe(pod, time.time())
-        reason = end_of(pod, self.record)
-        if reason is None:
-            return await self._poll_kubespawner()
-        if pod is not None and self.delete_stopped_pods and not await self._delete_pod(pod):
-            # Reported as running until the deletion is accepted: else nobody would ask again.
+        if self._starting:
             return None
+        try:
+            await asyncio.wait_for(self._start_watching_pods(), self.k8s_api_request_timeout)
+        except TimeoutError:
+            # Nobody knows: a session that is called dead here would be forgotten and left running.
+            return None
+        pod = self._pod()
+        if self.record is None:
+            # Without a record there was no start, or it failed; or a hub was killed during it.
+            if self._made is not None or pod is None or not self._is_mine(pod):
+                return 1
+            self.record = Record.of(pod)
+        self._follow_session()
+        reason = self._end()
+        if reason is None:
+            return None
+        if pod is not None and self.delete_stopped_pods:
+            try:
+                await self._pods.delete(self.pod_name, self.record.uid, self.delete_grace_period)
+            except (ApiException, *UNREACHABLE) as error:
+                # Reported as running until the deletion is accepted: else nobody asks again.
+                self.log.warning("%s: pod not deleted: %s", self._log_name, sentence_of(error))
+                return None
         if not self.ended:
             self.ended = ended_now(reason)
             self.log.warning("%s ended: %s", self._log_name, reason)
+        self._forget_session()
         return 1
 
     def is_pod_running(self, pod: Mapping[str, Any] | None) -> bool:
         """Ready with all its containers; unlike KubeSpawner's, for any state of a pod."""
+        # KubeSpawner asks this in a loop of sleeps, once nothing but this is left to wait for.
+        self._made_all.set()
         return is_ready(pod)
 
     async def start(self) -> str:
@@ -297,37 +355,38 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
             The URL at which the session is served.
         """
         self.spawn_log = SpawnLog()
-        self.record = self._earlier_pod = None
+        self._forget_session()
+        self.record = self._made = self._kept = None
+        self._pod_made, self._made_all = asyncio.Event(), asyncio.Event()
+        self._starting = True
         # A little earlier than JupyterHub's own limit, to say what is missing.
         deadline = max(1.0, self.start_timeout - 3.0)
-        starting = asyncio.ensure_future(super().start())
-        following = asyncio.create_task(self._follow_start())
         try:
             async with asyncio.timeout(deadline):
-                await asyncio.wait({starting, following}, return_when=asyncio.FIRST_COMPLETED)
-            if not starting.done():
-                raise following.exception() or SessionFailed("Your session did not start.")
-            url = str(starting.result())
+                pod = await self._make_and_follow()
         except BaseException as error:
             shown = self._error_of(error, deadline)
-            await self._remove_failed()
+            # Also when JupyterHub gives up the start: nothing is left behind.
+            await asyncio.shield(self._remove_failed())
             raise (self.translate(shown) if shown else error) from None
         finally:
-            starting.cancel()
-            following.cancel()
-            await asyncio.gather(starting, following, return_exceptions=True)
-        pod = self._pod()
-        if pod is not None:
-            self.record = Record.of(pod)
+            self._starting = False
+        self.record = Record.of(pod)
         self.ended = None
+        self._follow_session()
         self.say(90, "All programs are ready; opening your session…")
-        return url
+        return str(self._get_pod_url(pod))
 
     async def stop(self, now: bool = False) -> None:
-        """Delete the pod and wait until it is gone."""
+        """Delete the pod and wait until it is gone, however long the cluster is away.
+
+        JupyterHub shows the stop as pending meanwhile, and remembers the session: a stop that gave
+        up would leave a pod that nobody knows.
+        """
         if self.record is not None and not self.ended:
             self.ended = ended_now(STOPPED)
-        await super().stop(now)
+        self._forget_session()
+        await self._remove_earlier(0 if now else self.delete_grace_period)
 
     def get_state(self) -> dict[str, Any]:
         state = super().get_state()
@@ -342,6 +401,7 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
 
     def clear_state(self) -> None:
         super().clear_state()
+        self._forget_session()
         self.record = None
 
     # -- From traits to values --------------------------------------------------------------------
@@ -417,100 +477,300 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
 
     # -- Starting ---------------------------------------------------------------------------------
 
-    async def _follow_start(self) -> None:
-        """Say what Kubernetes reports, until a start that cannot succeed ends this.
+    async def _make_and_follow(self) -> dict[str, Any]:
+        """The pod, ready."""
+        making = asyncio.ensure_future(super().start())
+        following = asyncio.create_task(self._follow_start())
+        try:
+            await asyncio.wait({making, following}, return_when=asyncio.FIRST_COMPLETED)
+            if making.done():
+                # Usually it failed: KubeSpawner notices later that a pod is ready.
+                making.result()
+            return await following
+        finally:
+            making.cancel()
+            following.cancel()
+            await asyncio.gather(making, following, return_exceptions=True)
+
+    async def _make_create_pod_request(self, pod: V1Pod, request_timeout: float) -> bool:
+        """KubeSpawner's one request for the pod, which here succeeds or raises."""
+        wanted = serialized(pod)
+        # Tells this start's pod, if an answer was lost on its way, from every other.
+        wanted["metadata"].setdefault("annotations", {})[START_ANNOTATION] = uuid4().hex
+        self._made = await self._create(wanted)
+        self._pod_made.set()
+        return True
+
+    async def _create(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """The pod, made; what is left of this server's last one goes first."""
+        limit = self.k8s_api_request_retry_timeout
+        while True:
+            try:
+                return await patiently(partial(self._pods.create, wanted), limit, self._away)
+            except ApiException as error:
+                if error.status != CONFLICT:
+                    raise
+            there = await patiently(self._read_pod, limit, self._away)
+            if there is None:
+                continue
+            if _start_of(there) == _start_of(wanted):
+                return there
+            self._refuse_to_replace(there)
+            self.say(20, "Your previous session is still stopping; waiting for it…")
+            await self._remove_earlier(0 if is_on_lost_node(there) else self.delete_grace_period)
+
+    def _refuse_to_replace(self, there: Mapping[str, Any]) -> None:
+        """Raise if the pod that has this session's name is not to be deleted."""
+        if not self._is_mine(there):
+            raise SessionFailed(
+                "Your session cannot start: something else has its name on the cluster.",
+                log_message=f"pod {self._key} was not made by this hub: it is left alone",
+            )
+        if is_on_lost_node(there) and not self.replace_on_lost_node:
+            raise SessionFailed(
+                "Your previous session is on a machine that no longer answers, and may still be"
+                " writing there: a new one can start once that machine is back or removed.",
+                log_message=f"pod {self._key} is on a lost node:"
+                " see SavuSpawner.replace_on_lost_node",
+            )
+
+    async def _follow_start(self) -> dict[str, Any]:
+        """Say what Kubernetes reports, until the pod is ready and nothing else is to be made.
 
         Raises:
             SessionFailed: the pod will never become ready.
         """
+        await self._pod_made.wait()
+        assert self._made is not None
+        uid = self._made["metadata"]["uid"]
+        changed = asyncio.Event()
         said: set[str] = set()
         percent = 0
-        while True:
-            if pod := self._started_pod():
-                for reached, sentence in said_of(pod, self.events):
-                    if sentence not in said:
-                        said.add(sentence)
-                        percent = max(percent, reached)
-                        self.say(percent, sentence)
-                if failure := start_failure(pod):
-                    sentence, details = failure
-                    raise SessionFailed(sentence, log_message=details)
-            await asyncio.sleep(0.5)
+        watch = await self._start_watching_pods()
+        async with self._watching_events(uid) as events:
+            with (
+                watch.listening(self._key, changed.set),
+                events.listening(None, changed.set),
+            ):
+                while True:
+                    pod = self._pod()
+                    if pod is None or pod["metadata"]["uid"] != uid:
+                        if watch.knows_of(self._made):
+                            raise SessionFailed("Your session's pod was deleted while it started.")
+                        pod = self._made
+                    told = list(events.objects.values())
+                    for reached, sentence in said_of(pod, told):
+                        if sentence not in said:
+                            said.add(sentence)
+                            percent = max(percent, reached)
+                            self.say(percent, sentence)
+                    if is_ready(pod):
+                        await self._made_all.wait()
+                        return pod
+                    if failure := start_failure(pod, told):
+                        raise SessionFailed(failure.sentence, log_message=failure.details)
+                    await changed.wait()
+                    changed.clear()
+
+    @contextlib.asynccontextmanager
+    async def _watching_events(self, uid: str) -> AsyncIterator[Watch]:
+        """The events of one pod, and of no other: a namespace may have ten thousands."""
+        watch = Watch(
+            self.api.list_namespaced_event,
+            self.log,
+            namespace=self.namespace,
+            field_selector=f"involvedObject.uid={uid}",
+        )
+        watch.start()
+        self._events = watch
+        try:
+            yield watch
+        finally:
+            await watch.stop()
 
     def _error_of(self, error: BaseException, deadline: float) -> SavuSpawnerError | None:
         """``error`` in our own terms; None for what is nobody's to read."""
         if isinstance(error, SavuSpawnerError):
             return error
         if isinstance(error, ApiException):
-            sentence = _sentence(error)
+            sentence = sentence_of(error)
             refused = RequestInvalid if 400 <= (error.status or 500) < 500 else SessionFailed
             return refused(
                 f"The cluster refused to start your session: {sentence}",
                 log_message=f"{error.status} {error.reason}: {sentence}",
             )
-        if isinstance(error, (aiohttp.ClientError, ConnectionError)):
-            return SessionFailed(
-                "The cluster cannot be reached at the moment. Try again in a few minutes.",
-                log_message=f"the API server cannot be reached: {error}",
-            )
-        if isinstance(error, TimeoutError):
+        if isinstance(error, TimeoutError) and self._made is not None:
             missing = ", ".join(DESCRIPTIONS[program] for program in not_ready(self._pod()))
             return SessionFailed(
                 f"Your session was not ready within {deadline:.0f} seconds."
                 f" Still missing: {missing or 'an answer of the cluster'}."
             )
+        if isinstance(error, UNREACHABLE):
+            return SessionFailed(
+                "The cluster cannot be reached at the moment. Try again in a few minutes.",
+                log_message=f"the API server cannot be reached: {sentence_of(error)}",
+            )
         return None
 
+    def _away(self, error: BaseException) -> None:
+        """Told of each request to the API server that will be made again."""
+        self.log.info("%s: asking the cluster again: %s", self._log_name, sentence_of(error))
+        if self._starting:
+            self.say(15, "The cluster cannot be reached at the moment; trying again…")
+
     async def _remove_failed(self) -> None:
-        """Ask for the deletion of what a failed start has made."""
-        pod = self._started_pod()
-        if pod is not None and self.delete_stopped_pods:
-            await self._delete_pod(pod)
+        """Keep for the log what tells why a start failed, then have its pod deleted."""
+        if self._made is None:
+            return
+        uid = self._made["metadata"]["uid"]
+        try:
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await self._log_last_words()
+        except TimeoutError:
+            self.log.warning("%s: the cluster gave no logs in time", self._log_name)
+        if not self.delete_stopped_pods:
+            return
+        with contextlib.suppress(ApiException, *UNREACHABLE):
+            if self.keep_failed_pods:
+                until = datetime.now(UTC) + timedelta(minutes=self.keep_failed_pods)
+                await self._pods.annotate(
+                    self.pod_name, {KEEP_UNTIL_ANNOTATION: until.isoformat(timespec="seconds")}
+                )
+                self._kept = uid
+                return
+            await self._pods.delete(self.pod_name, uid, self.delete_grace_period)
+
+    async def _log_last_words(self) -> None:
+        """The pod's events and the last lines of each of its containers, in the hub's log."""
+        lines = []
+        if self._events is not None:
+            for event in self._events.objects.values():
+                lines.append(f"event {event.get('reason')}: {event.get('message')}")
+        for program in PROGRAMS:
+            for line in await self._pods.last_lines(self.pod_name, program):
+                lines.append(f"{program}: {line}")
+        if lines:
+            self.log.warning("%s failed to start:\n%s", self._log_name, "\n".join(lines))
 
     # -- The pod ----------------------------------------------------------------------------------
 
+    @property
+    def _key(self) -> str:
+        return f"{self.namespace}/{self.pod_name}"
+
+    @property
+    def _pods(self) -> Pods:
+        return Pods(self.api, self.namespace, self.k8s_api_request_timeout, self.log)
+
     def _pod(self) -> dict[str, Any] | None:
         """The pod as the watch last brought it."""
-        if self.pod_reflector is None:
-            return None
-        pod: dict[str, Any] | None = self.pod_reflector.pods.get(
-            f"{self.namespace}/{self.pod_name}"
-        )
-        return pod
+        return self.pod_reflector.objects.get(self._key) if self.pod_reflector else None
 
-    def _started_pod(self) -> dict[str, Any] | None:
-        """The pod that this start has made: not an earlier one of the same name."""
-        pod = self._pod()
-        if pod is None or self._earlier_pod in (None, pod["metadata"]["uid"]):
-            return None
-        return pod
+    def _is_mine(self, pod: Mapping[str, Any]) -> bool:
+        """Whether this hub made that pod, for a session."""
+        labels = pod["metadata"].get("labels") or {}
+        return bool(labels.get("component") == self.component_label)
 
-    async def _poll_kubespawner(self) -> int | None:
-        code: int | None = await super().poll()
-        return code
+    async def _start_watching_pods(self, replace: bool = False) -> Watch:
+        """The one watch of session pods in this namespace; complete when this returns.
 
-    async def _delete_pod(self, pod: Mapping[str, Any]) -> bool:
-        """Whether Kubernetes has accepted the deletion of exactly this pod, or it is gone."""
-        options = V1DeleteOptions(
-            grace_period_seconds=self.delete_grace_period,
-            preconditions=V1Preconditions(uid=pod["metadata"]["uid"]),
-        )
-        try:
-            await asyncio.wait_for(
-                self.api.delete_namespaced_pod(
-                    pod["metadata"]["name"], self.namespace, body=options
-                ),
-                self.k8s_api_request_timeout,
+        KubeSpawner's, for notebooks beside sessions, is another.
+        """
+        key = self._get_reflector_key("pods")
+        watch = self.reflectors.get(key)
+        if watch is None:
+            watch = self.reflectors[key] = (
+                Watch(
+                    self.api.list_pod_for_all_namespaces,
+                    self.log,
+                    label_selector=f"component={self.component_label}",
+                )
+                if self.enable_user_namespaces
+                else Watch(
+                    self.api.list_namespaced_pod,
+                    self.log,
+                    namespace=self.namespace,
+                    label_selector=f"component={self.component_label}",
+                )
             )
-        except ApiException as error:
-            if error.status in (404, 409):
-                return True
-            self.log.warning("%s: pod not deleted: %s", self._log_name, _sentence(error))
-            return False
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            self.log.warning("%s: pod not deleted: %s", self._log_name, error)
-            return False
-        return True
+            watch.start()
+        if self._starting and not watch.first_load_future.done():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(watch.loaded(), PATIENCE_SECONDS)
+            if not watch.first_load_future.done():
+                self.say(10, "The cluster cannot be reached at the moment; trying again…")
+                await asyncio.wait_for(watch.loaded(), self.k8s_api_request_retry_timeout)
+        await watch.loaded()
+        return watch
+
+    async def _start_watching_events(self, replace: bool = False) -> None:
+        """Not KubeSpawner's, which keeps all events of the namespace."""
+
+    async def _remove_earlier(self, grace_seconds: int) -> None:
+        """Have this hub's pod of this name deleted, and wait until it is gone."""
+        watch = await self._start_watching_pods()
+        while True:
+            pod = await patiently(self._read_pod, None, self._away)
+            if pod is None or not self._is_mine(pod) or pod["metadata"]["uid"] == self._kept:
+                return
+            uid = pod["metadata"]["uid"]
+            seen = self._has_uid(self._pod(), uid)
+            delete = partial(self._pods.delete, self.pod_name, uid, grace_seconds)
+            await patiently(delete, None, self._away)
+            if not seen:
+                # The watch has not brought it yet, so that its absence there says nothing.
+                await asyncio.sleep(0.2)
+                continue
+            gone = partial(self._is_gone, uid)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(watch.until(self._key, gone), RECHECK_SECONDS)
+                return
+
+    async def _read_pod(self) -> dict[str, Any] | None:
+        return await self._pods.read(self.pod_name)
+
+    def _is_gone(self, uid: str, pod: Mapping[str, Any] | None) -> bool:
+        return not self._has_uid(pod, uid)
+
+    @staticmethod
+    def _has_uid(pod: Mapping[str, Any] | None, uid: str) -> bool:
+        return pod is not None and pod["metadata"]["uid"] == uid
+
+    # -- Running and ending -----------------------------------------------------------------------
+
+    def _end(self) -> str | None:
+        """Why the session is over, by what the watch has brought; None while it lives."""
+        assert self.record is not None
+        pod = self._pod()
+        if pod is not None and pod["metadata"]["uid"] == self.record.uid:
+            self.record = self.record.observe(pod, time.time())
+        return end_of(pod, self.record)
+
+    def _follow_session(self) -> None:
+        """From now on look at each change of the pod when it happens."""
+        if self._following is None:
+            self._following = contextlib.ExitStack()
+            self._following.enter_context(
+                self.pod_reflector.listening(self._key, self._session_changed)
+            )
+
+    def _forget_session(self) -> None:
+        if self._following is not None:
+            self._following.close()
+            self._following = None
+
+    def _session_changed(self) -> None:
+        if self.record is None or self._end() is None or self._telling_end:
+            return
+        self._telling_end = asyncio.create_task(self._tell_end())
+
+    async def _tell_end(self) -> None:
+        """Have JupyterHub ask at once, instead of at its next poll."""
+        try:
+            if not self._stop_pending:
+                await self.poll_and_notify()
+        finally:
+            self._telling_end = None
 
 
 DEFAULT_RESOURCES: Mapping[str, Mapping[str, Any]] = {
@@ -529,15 +789,9 @@ DEFAULT_RESOURCES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def serialized(pod: V1Pod) -> dict[str, Any]:
-    """A pod as JSON has it, without what is not set."""
-    made: dict[str, Any] = _serializer().sanitize_for_serialization(pod)
-    return made
-
-
-def _serializer() -> ApiClient:
-    # Nothing but its rules for JSON is used: a real one would open a connection pool.
-    return ApiClient.__new__(ApiClient)
+def _start_of(pod: Mapping[str, Any]) -> str | None:
+    annotation: str | None = (pod["metadata"].get("annotations") or {}).get(START_ANNOTATION)
+    return annotation
 
 
 def _model(pod: Mapping[str, Any]) -> V1Pod:
@@ -551,11 +805,3 @@ def _model(pod: Mapping[str, Any]) -> V1Pod:
         metadata=get_k8s_model(V1ObjectMeta, pod["metadata"]),
         spec=get_k8s_model(V1PodSpec, pod["spec"]),
     )
-
-
-def _sentence(error: ApiException) -> str:
-    """The API server's own words."""
-    try:
-        return str(json.loads(error.body or "")["message"])
-    except (TypeError, ValueError, KeyError):
-        return str(error.reason)
