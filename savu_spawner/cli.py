@@ -445,6 +445,8 @@ class Manifest(ConfiguredApplication):
         if not issubclass(spawner_class, SavuSpawner):
             raise Misconfigured(f"{spawner_class.__name__} makes no pods.")
         spawner = spawner_without_hub(self.hub_config, spawner_class, self.user, self.server)
+        # Applied by hand, it is nobody's that a hub's caretaker would remove.
+        spawner.made_by_hub = False
         spawner.directory = LdapDirectory(config=self.hub_config)
         spawner.policy = AccountPolicy(config=self.hub_config)
         await spawner.load_user_options()

@@ -15,7 +15,7 @@ from kubernetes_asyncio.client import V1ObjectMeta, V1Pod, V1PodSpec
 from kubernetes_asyncio.client.rest import ApiException
 from kubespawner import KubeSpawner
 from kubespawner.utils import get_k8s_model
-from traitlets import Bool, Dict, Enum, Integer, List, Unicode, default
+from traitlets import Bool, Dict, Enum, Integer, List, TraitError, Unicode, default, validate
 
 from savu_spawner._version import __version__
 from savu_spawner.cluster import CONFLICT, UNREACHABLE, Pods, patiently, sentence_of, serialized
@@ -32,6 +32,7 @@ from savu_spawner.diagnosis import (
 from savu_spawner.errors import RequestInvalid, SavuSpawnerError, SessionFailed
 from savu_spawner.identity import Identity
 from savu_spawner.pod import ContainerSettings, DataVolume, Notebook, PodSettings, session_pod
+from savu_spawner.pod.labels import DEFAULT_HUB_ID, Owner, valid_hub_id
 from savu_spawner.pod.notebook import take_apart
 from savu_spawner.session import STOPPED, SessionSpawner, SpawnLog
 from savu_spawner.supervisor import ended_now
@@ -212,6 +213,22 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
         """,
     ).tag(config=True)
 
+    hub_id = Unicode(
+        DEFAULT_HUB_ID,
+        help="""
+        Which hub a pod is of: a label of every session, and all that this hub ever touches.
+
+        Two hubs with one namespace must differ in it, or each removes the other's sessions. The
+        caretaker reads it here too. Changing it orphans what runs: stop all sessions first. At
+        most 63 letters, digits, ``-``, ``_`` and ``.``.
+
+            c.SavuSpawner.hub_id = "i12"
+        """,
+    ).tag(config=True)
+
+    made_by_hub = True
+    """Whether :attr:`hub_id` goes into the labels; the command line's pods are no hub's."""
+
     storage_pvc_ensure = Bool(
         False, help="Not used: a session has no home volume. KubeSpawner's setting is ignored."
     )
@@ -278,6 +295,13 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
     def _poll_interval(self) -> int:
         # poll reads what the watch has brought, and asks nobody.
         return 10
+
+    @validate("hub_id")
+    def _valid_hub_id(self, proposal: Any) -> str:
+        try:
+            return valid_hub_id(proposal["value"])
+        except ValueError as error:
+            raise TraitError(str(error)) from None
 
     # -- Hooks of KubeSpawner ---------------------------------------------------------------------
 
@@ -437,7 +461,13 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
             supplemental_groups_policy=self.supplemental_groups_policy,
             state_dir=self._expand_user_properties(self.state_dir).rstrip("/"),
             web_port=self.port,
+            hub_id=self.owner.hub_id,
         )
+
+    @property
+    def owner(self) -> Owner:
+        """Whose pods are this spawner's own; others are never adopted nor deleted."""
+        return Owner(self.user.name, self.name, self.hub_id if self.made_by_hub else None)
 
     def _api_image(self) -> str:
         """``image``, unless it is that of notebooks, which zero-to-jupyterhub always sets."""

@@ -1,7 +1,7 @@
 """A session's pod, from who, what and where: pure functions, frozen values in, plain dicts out.
 
 One module a container; ``volumes`` and ``security`` say who sees and may do what; ``notebook``
-takes apart the pod that KubeSpawner would make.
+takes apart the pod that KubeSpawner would make; ``labels`` say whose it is.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from savu_spawner.pod.api import api
 from savu_spawner.pod.container import Context
 from savu_spawner.pod.dataserver import dataserver
 from savu_spawner.pod.gate import gate
+from savu_spawner.pod.labels import with_session_labels
 from savu_spawner.pod.notebook import Notebook
 from savu_spawner.pod.security import pod_security
 from savu_spawner.pod.settings import ContainerSettings, DataVolume, PodSettings
@@ -44,6 +45,7 @@ def session_pod(
     )
     base = notebook.pod
     metadata = dict(base["metadata"])
+    metadata["labels"] = with_session_labels(metadata.get("labels"), settings.hub_id)
     if settings.run_as == "user":
         annotations = dict(metadata.get("annotations") or {})
         metadata["annotations"] = annotations | account_files(identity, HOME)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from savu_spawner.contract import WEB_PORT, Program
+from savu_spawner.pod.labels import DEFAULT_HUB_ID
 
 RunAs = Literal["user", "image"]
 
@@ -87,3 +88,5 @@ class PodSettings:
     state_dir: str = ""
     """Where api keeps the list of jobs; empty: in the pod, lost with it."""
     web_port: int = WEB_PORT
+    hub_id: str | None = DEFAULT_HUB_ID
+    """Whose pod it is, in its labels; None: the command line's, which no hub touches."""

@@ -137,7 +137,8 @@ CASES = {
         BARE,
     ),
     "images-take-the-identity": (replace(SETTINGS, run_as="image"), BARE),
-    "zero-to-jupyterhub": (SETTINGS, taken_apart()),
+    "zero-to-jupyterhub": (replace(SETTINGS, hub_id="i12"), taken_apart()),
+    "command-line": (replace(SETTINGS, hub_id=None), BARE),
 }
 
 
