@@ -19,6 +19,9 @@ DATASERVER_DEATHS = 5
 API_MEMORY_DEATHS = 2
 CRASHES_AT_START = 3
 
+SIGKILL_CODE = 137
+"""Exit code of a container whose first process was killed: 128 + 9."""
+
 FAILED_PULLS = 2
 """Of one image, after which it is given up; a registry that was busy gets its second chance."""
 FAILED_MOUNTS = 3
@@ -123,10 +126,11 @@ def end_of(pod: Mapping[str, Any] | None, record: Record) -> str | None:
     for program in ("web", "gate"):
         if record.deaths.get(program):
             return _ended(pod, program)
-    killed = record.deaths.get("api", ())
-    if killed:
-        for_memory = last_death(pod, "api").get("reason") == "OOMKilled"
-        if not for_memory:
+    if killed := record.deaths.get("api", ()):
+        last = last_death(pod, "api")
+        # The kernel may kill the whole container for memory, of which a kubelet does not always
+        # learn the reason.
+        if last.get("reason") != "OOMKilled" and last.get("exitCode") != SIGKILL_CODE:
             return _ended(pod, "api")
         if len(killed) >= API_MEMORY_DEATHS:
             return (
