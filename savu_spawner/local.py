@@ -137,18 +137,20 @@ class LocalSavuSpawner(SessionSpawner, Spawner):  # type: ignore[misc]
 
     async def start(self) -> tuple[str, int]:
         """Look the user up, start the supervisor, wait until every program is ready."""
+        identity = None
         try:
             identity = await self.look_up()
             user, service = self._accounts(identity)
             await self._end_leftover()
             port = await self._start_supervisor(identity, user, service)
             await self._await_ready()
-        except SavuSpawnerError as error:
+        except BaseException as error:
+            self.audit_failed_start(self.reason_of(error), identity)
             await self._end_leftover()
-            raise self.translate(error) from None
-        except BaseException:
-            await self._end_leftover()
+            if isinstance(error, SavuSpawnerError):
+                raise self.translate(error) from None
             raise
+        self.audit_start(identity, instance=f"pid {self.supervisor_pid}")
         self.ended = None
         self._watch_end()
         self.say(90, "All programs are ready; opening your session…")
@@ -166,6 +168,7 @@ class LocalSavuSpawner(SessionSpawner, Spawner):  # type: ignore[misc]
                 "The session's supervisor was killed, and with it the session."
             )
             self.log.warning("%s ended: %s", self._log_name, self.ended["reason"])
+            self.audit_end(self.ended["reason"])
             await self._end_leftover()
         return 1
 
@@ -174,6 +177,7 @@ class LocalSavuSpawner(SessionSpawner, Spawner):  # type: ignore[misc]
         if self._supervisor() is not None and not self.ended:
             self.ended = ended_now(STOPPED)
         await self._end_leftover()
+        self.audit_end(self.ended["reason"] if self.ended else STOPPED)
 
     def get_state(self) -> dict[str, Any]:
         state = super().get_state()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -11,6 +11,8 @@ from tornado import web
 from traitlets import Enum, Instance, Integer, List, Unicode, default
 from traitlets.config import LoggingConfigurable
 
+from savu_spawner import audit
+from savu_spawner.audit import AuditRecord
 from savu_spawner.contract import RESERVED_SERVER_NAMES
 from savu_spawner.directory import LdapDirectory
 from savu_spawner.environment import SessionSettings
@@ -179,6 +181,9 @@ class SessionSpawner(LoggingConfigurable):
     ended: dict[str, str] | None = None
     """``{when, reason}`` of the last end; kept when the state is cleared, gone with a new start."""
 
+    audited: AuditRecord | None = None
+    """What was written about the start of the session that runs; None once its end is written."""
+
     spawn_log: SpawnLog | None = None
 
     # Of JupyterHub's spawners
@@ -262,14 +267,54 @@ class SessionSpawner(LoggingConfigurable):
         async for event in self.spawn_log:
             yield event
 
+    # -- What is kept of it ------------------------------------------------------------------------
+
+    def audit_start(
+        self, identity: Identity, *, pod: Mapping[str, Any] | None = None, instance: str = ""
+    ) -> None:
+        """A line for a session that runs now."""
+        self.audited = AuditRecord.of(
+            "started", self.user.name, self.name, identity, pod=pod, instance=instance
+        )
+        audit.write(self.audited)
+
+    def audit_failed_start(
+        self, reason: str, identity: Identity | None, *, pod: Mapping[str, Any] | None = None
+    ) -> None:
+        """A line for a start that was refused or failed."""
+        audit.write(
+            AuditRecord.of(
+                "start-failed", self.user.name, self.name, identity, pod=pod, reason=reason
+            )
+        )
+
+    @staticmethod
+    def reason_of(error: BaseException) -> str:
+        """Why a start came to nothing, for the audit line."""
+        if isinstance(error, SavuSpawnerError):
+            return f"{error.reason}: {error.log_message}"
+        if isinstance(error, asyncio.CancelledError):
+            return "given up by JupyterHub"
+        return f"{type(error).__name__}: {error}"
+
+    def audit_end(self, reason: str) -> None:
+        """A line for the end of the session, once: whoever notices it first writes."""
+        if self.audited is not None:
+            audit.write(self.audited.ended(reason))
+            self.audited = None
+
     # -- How it ended -----------------------------------------------------------------------------
 
     def get_state(self) -> dict[str, Any]:
         state: dict[str, Any] = super().get_state()  # type: ignore[misc]
         if self.ended:
             state["ended"] = dict(self.ended)
+        if self.audited:
+            state["audited"] = self.audited.to_state()
         return state
 
     def load_state(self, state: dict[str, Any]) -> None:
         super().load_state(state)  # type: ignore[misc]
         self.ended = state.get("ended")
+        if "audited" in state:
+            self.audited = AuditRecord.from_state(state["audited"])
