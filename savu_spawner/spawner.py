@@ -32,14 +32,19 @@ from savu_spawner.diagnosis import (
 from savu_spawner.errors import RequestInvalid, SavuSpawnerError, SessionFailed
 from savu_spawner.identity import Identity
 from savu_spawner.pod import ContainerSettings, DataVolume, Notebook, PodSettings, session_pod
-from savu_spawner.pod.labels import DEFAULT_HUB_ID, Owner, valid_hub_id
+from savu_spawner.pod.labels import (
+    DEFAULT_HUB_ID,
+    KEEP_UNTIL,
+    START,
+    Owner,
+    selector,
+    stranger,
+    valid_hub_id,
+)
 from savu_spawner.pod.notebook import take_apart
 from savu_spawner.session import STOPPED, SessionSpawner, SpawnLog
 from savu_spawner.supervisor import ended_now
 from savu_spawner.watch import Watch
-
-START_ANNOTATION = "savu-spawner/start"
-KEEP_UNTIL_ANNOTATION = "savu-spawner/keep-until"
 
 LAST_WORDS_SECONDS = 5.0
 """For logs and events of a failed start; the user waits for the sentence meanwhile."""
@@ -526,7 +531,7 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
         """KubeSpawner's one request for the pod, which here succeeds or raises."""
         wanted = serialized(pod)
         # Tells this start's pod, if an answer was lost on its way, from every other.
-        wanted["metadata"].setdefault("annotations", {})[START_ANNOTATION] = uuid4().hex
+        wanted["metadata"].setdefault("annotations", {})[START] = uuid4().hex
         self._made = await self._create(wanted)
         self._pod_made.set()
         return True
@@ -551,10 +556,10 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
 
     def _refuse_to_replace(self, there: Mapping[str, Any]) -> None:
         """Raise if the pod that has this session's name is not to be deleted."""
-        if not self._is_mine(there):
+        if why := stranger(there, self.owner):
             raise SessionFailed(
                 "Your session cannot start: something else has its name on the cluster.",
-                log_message=f"pod {self._key} was not made by this hub: it is left alone",
+                log_message=f"{why}: it is left alone",
             )
         if is_on_lost_node(there) and not self.replace_on_lost_node:
             raise SessionFailed(
@@ -664,7 +669,7 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
             if self.keep_failed_pods:
                 until = datetime.now(UTC) + timedelta(minutes=self.keep_failed_pods)
                 await self._pods.annotate(
-                    self.pod_name, {KEEP_UNTIL_ANNOTATION: until.isoformat(timespec="seconds")}
+                    self.pod_name, {KEEP_UNTIL: until.isoformat(timespec="seconds")}
                 )
                 self._kept = uid
                 return
@@ -697,9 +702,8 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
         return self.pod_reflector.objects.get(self._key) if self.pod_reflector else None
 
     def _is_mine(self, pod: Mapping[str, Any]) -> bool:
-        """Whether this hub made that pod, for a session."""
-        labels = pod["metadata"].get("labels") or {}
-        return bool(labels.get("component") == self.component_label)
+        """Whether this hub made that pod, for this server of this user."""
+        return not stranger(pod, self.owner)
 
     async def _start_watching_pods(self, replace: bool = False) -> Watch:
         """The one watch of session pods in this namespace; complete when this returns.
@@ -709,19 +713,14 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
         key = self._get_reflector_key("pods")
         watch = self.reflectors.get(key)
         if watch is None:
-            watch = self.reflectors[key] = (
-                Watch(
-                    self.api.list_pod_for_all_namespaces,
-                    self.log,
-                    label_selector=f"component={self.component_label}",
-                )
-                if self.enable_user_namespaces
-                else Watch(
-                    self.api.list_namespaced_pod,
-                    self.log,
-                    namespace=self.namespace,
-                    label_selector=f"component={self.component_label}",
-                )
+            everywhere = self.enable_user_namespaces
+            watch = self.reflectors[key] = Watch(
+                self.api.list_pod_for_all_namespaces
+                if everywhere
+                else self.api.list_namespaced_pod,
+                self.log,
+                **({} if everywhere else {"namespace": self.namespace}),
+                label_selector=selector(self.owner.hub_id),
             )
             watch.start()
         if self._starting and not watch.first_load_future.done():
@@ -820,7 +819,7 @@ DEFAULT_RESOURCES: Mapping[str, Mapping[str, Any]] = {
 
 
 def _start_of(pod: Mapping[str, Any]) -> str | None:
-    annotation: str | None = (pod["metadata"].get("annotations") or {}).get(START_ANNOTATION)
+    annotation: str | None = (pod["metadata"].get("annotations") or {}).get(START)
     return annotation
 
 

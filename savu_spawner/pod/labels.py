@@ -28,6 +28,9 @@ SERVERNAME: Final = "hub.jupyter.org/servername"
 KEEP_UNTIL: Final = "savu-spawner/keep-until"
 """Annotation of a failed pod that is kept for diagnosis: RFC 3339, when it may be removed."""
 
+START: Final = "savu-spawner/start"
+"""Annotation that differs for each start: tells a hub its own pod, if an answer was lost."""
+
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 

@@ -217,14 +217,16 @@ async def test_a_start_waits_for_the_last_session_to_be_gone(
     first = api.pods[POD]["metadata"]["uid"]
     api.created.clear()
     starting = asyncio.ensure_future(spawner.start())
-    await observed(spawner, lambda pod: "deletionTimestamp" in pod["metadata"])
+    await asyncio.sleep(0)  # until it has a log of its own
+    async with asyncio.timeout(20):
+        async for event in spawner.progress():
+            if "previous session is still stopping" in event["message"]:
+                break
     api.remove(POD)
     await asyncio.wait_for(api.created.wait(), 20)
     api.report_ready(POD)
     assert await asyncio.wait_for(starting, 20)
     assert api.pods[POD]["metadata"]["uid"] != first
-    said = " ".join(event["message"] for event in spawner.spawn_log.events)
-    assert "previous session is still stopping" in said
 
 
 async def test_a_session_on_a_lost_node_keeps_its_user_from_starting_another(
