@@ -11,7 +11,7 @@ REACHABLE := $(PYTHON_BIN) -m demo.reachable
 export PORT DEMO_DIR DEMO_PASSWORD
 
 .DEFAULT_GOAL := help
-.PHONY: help demo kubernetes-demo kubernetes-demo-down test lint clean
+.PHONY: help demo kubernetes-demo kubernetes-demo-down test lint cluster cluster-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,9 +27,8 @@ kubernetes-demo: $(STAMPS)/venv ## start the demo on a cluster: make cluster's, 
 kubernetes-demo-down: $(STAMPS)/venv ## remove the demo from the cluster
 	@$(PYTHON_BIN) -m demo.kubernetes down
 
-test: $(STAMPS)/test-packages $(STAMPS)/venv-test $(STAMPS)/venv-hub5 $(STAMPS)/proxy $(STAMPS)/page lint ## lint, then every test that this machine can run
-	npm --prefix docker/web/page test
-	$(REACHABLE) $(CURDIR)/$(PYTHON_BIN) -m pytest --numprocesses 2 --dist loadfile $(PYTEST)
+test: $(STAMPS)/test-packages $(STAMPS)/venv-test $(STAMPS)/venv-hub5 $(STAMPS)/proxy $(STAMPS)/page ## lint, then every test that this machine can run
+	@dev/test.sh $(PYTEST)
 
 lint: $(STAMPS)/venv-test $(STAMPS)/page ## ruff, mypy, import-linter, the page's types
 	$(VENV)/bin/ruff check .
@@ -37,6 +36,15 @@ lint: $(STAMPS)/venv-test $(STAMPS)/page ## ruff, mypy, import-linter, the page'
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	npm --prefix docker/web/page run lint
+
+# With KUBECONFIG set to somebody's own cluster these build and start none.
+CLUSTER := $(or $(PYTHON),python3) -m dev.cluster
+
+cluster: $(if $(KUBECONFIG),,$(STAMPS)/cluster-packages) ## build and start the development Kubernetes; NODES=2
+	@$(CLUSTER) up --nodes $(or $(NODES),1)
+
+cluster-down: ## end it and remove every trace of it
+	@$(CLUSTER) down
 
 clean: ## remove what was installed and built below the checkout; data of the demo stays
 	rm -rf $(VENV) .venv-hub5 $(STAMPS) node_modules docker/web/page/node_modules docker/web/savu_web/page
@@ -51,6 +59,10 @@ $(STAMPS)/demo-packages: dev/system-packages.sh
 
 $(STAMPS)/test-packages: dev/system-packages.sh
 	@dev/system-packages.sh nginx slapd chromium || [ "$$CI" != true ]
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/cluster-packages: dev/system-packages.sh
+	@dev/system-packages.sh containerd runc cni nft ip conntrack openssl unshare
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/venv: $(SETUP)

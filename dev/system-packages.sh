@@ -12,6 +12,10 @@ debian() {
     case $1 in
         nginx) echo nginx-light ;;
         venv) echo python3-venv ;;
+        cni) echo containernetworking-plugins ;;
+        nft) echo nftables ;;
+        ip) echo iproute2 ;;
+        unshare) echo util-linux ;;
         *) echo "$1" ;;
     esac
 }
@@ -20,6 +24,11 @@ redhat() {
     case $1 in
         slapd) echo openldap-servers ;;
         venv) echo python3.11 ;;
+        cni) echo containernetworking-plugins ;;
+        nft) echo nftables ;;
+        ip) echo iproute ;;
+        conntrack) echo conntrack-tools ;;
+        unshare) echo util-linux ;;
         *) echo "$1" ;;
     esac
 }
@@ -27,6 +36,7 @@ redhat() {
 present() {
     case $1 in
         venv) "${PYTHON:-/usr/bin/python3}" -c 'import ensurepip, venv' 2>/dev/null ;;
+        cni) [ -x /usr/lib/cni/ptp ] || [ -x /usr/libexec/cni/ptp ] || [ -x /opt/cni/bin/ptp ] ;;
         chromium) command -v chromium >/dev/null || command -v chromium-browser >/dev/null ;;
         *) command -v "$1" >/dev/null ;;
     esac

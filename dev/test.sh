@@ -1,0 +1,35 @@
+#!/bin/sh
+# What `make test` runs, once everything is installed:
+#
+#     dev/test.sh [PYTEST ARGUMENT...]
+#
+# The development cluster is built and started meanwhile, where root and Go are there, and is ended
+# afterwards unless it ran before. If it does not start, the tests that need it fail and say why.
+set -eu
+cd "$(dirname "$0")/.."
+python=$PWD/.venv/bin/python
+log=.cluster/log/up.log
+
+starting=
+end() {
+    [ -n "$starting" ] || return 0
+    kill "$starting" 2>/dev/null && wait "$starting" || true
+    "$python" -m dev.cluster down
+}
+trap end EXIT
+trap 'exit 1' INT TERM HUP
+
+if "$python" -m dev.cluster startable; then
+    mkdir -p "$(dirname "$log")"
+    make --no-print-directory .cache/cluster-packages || true
+    "$python" -m dev.cluster up --nodes "${NODES:-2}" > "$log" 2>&1 &
+    starting=$!
+fi
+
+make --no-print-directory lint
+npm --prefix docker/web/page test
+if [ -n "$starting" ]; then
+    echo "Waiting for the development cluster ($log)"
+    wait "$starting" || tail -n 40 "$log"
+fi
+"$python" -m demo.reachable "$python" -m pytest --numprocesses 2 --dist loadfile "$@"

@@ -1,0 +1,112 @@
+"""A real Kubernetes: the development cluster, or the one that KUBECONFIG names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from kubernetes_asyncio import client, config, watch
+
+from dev.cluster import CannotRun, Cluster, programs
+from tests.support.needs import missing
+
+
+@dataclass(frozen=True)
+class TestCluster:
+    """What tests run on."""
+
+    __test__ = False
+
+    kubeconfig: Path
+    driver: Cluster | None
+    """None on somebody's own cluster, which tests use and never break."""
+
+
+@pytest.fixture(scope="session")
+def cluster() -> TestCluster:
+    """The cluster that all tests share; to break one, ask for ``fragile_cluster``."""
+    driver = Cluster()
+    named = os.environ.get("KUBECONFIG")
+    if named and Path(named).resolve() != driver.kubeconfig:
+        return TestCluster(Path(named), None)
+    if driver.layout.failure.exists():
+        pytest.fail(
+            f"The development cluster did not start:\n{driver.layout.failure.read_text()}",
+            pytrace=False,
+        )
+    if not driver.is_running:
+        missing(f"needs the development cluster: {_why_not()}")
+    return TestCluster(driver.kubeconfig, driver)
+
+
+@pytest.fixture(scope="session")
+def driver(cluster: TestCluster) -> Cluster:
+    """The development cluster itself, for tests that load images into it."""
+    if cluster.driver is None:
+        missing("needs the development cluster, and KUBECONFIG names another")
+        raise AssertionError("unreachable")
+    return cluster.driver
+
+
+@pytest.fixture(scope="module")
+def fragile_cluster(driver: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of two nodes for one module alone, whose servers and nodes tests may stop."""
+    fragile = Cluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        fragile.up(nodes=2)
+        yield fragile
+    finally:
+        fragile.down()
+
+
+@pytest.fixture
+async def kubernetes(cluster: TestCluster) -> AsyncIterator[client.ApiClient]:
+    """A client of the shared cluster, as its administrator."""
+    async with connected(cluster.kubeconfig) as api:
+        yield api
+
+
+@pytest.fixture
+async def namespace(kubernetes: client.ApiClient) -> AsyncIterator[str]:
+    """A fresh namespace of the shared cluster, ready for pods; deleted after the test."""
+    name = f"test-{uuid4().hex[:10]}"
+    await make_namespace(kubernetes, name)
+    yield name
+    await client.CoreV1Api(kubernetes).delete_namespace(name)
+
+
+@asynccontextmanager
+async def connected(kubeconfig: Path) -> AsyncIterator[client.ApiClient]:
+    """A client with settings of its own: nothing is shared with what the code under test loads."""
+    async with await config.new_client_from_config(str(kubeconfig)) as api:
+        yield api
+
+
+async def make_namespace(kubernetes: client.ApiClient, name: str) -> None:
+    """On return it has its service account; a pod that came earlier would be refused."""
+    core = client.CoreV1Api(kubernetes)
+    await core.create_namespace({"metadata": {"name": name}})
+    async with watch.Watch() as accounts:
+        async for change in accounts.stream(
+            core.list_namespaced_service_account,
+            name,
+            field_selector="metadata.name=default",
+            timeout_seconds=60,
+        ):
+            if change["type"] == "ADDED":
+                return
+    raise TimeoutError(f"{name} got no default service account within 60 s")
+
+
+def _why_not() -> str:
+    try:
+        programs.check_system()
+        programs.go()
+    except CannotRun as reason:
+        return str(reason)
+    return "make cluster starts it, make test does so too"
