@@ -368,6 +368,7 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
         if not self.ended:
             self.ended = ended_now(reason)
             self.log.warning("%s ended: %s", self._log_name, reason)
+        self.audit_end(self.ended["reason"])
         self._forget_session()
         return 1
 
@@ -385,7 +386,7 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
         """
         self.spawn_log = SpawnLog()
         self._forget_session()
-        self.record = self._made = self._kept = None
+        self.identity = self.record = self._made = self._kept = None
         self._pod_made, self._made_all = asyncio.Event(), asyncio.Event()
         self._starting = True
         # A little earlier than JupyterHub's own limit, to say what is missing.
@@ -395,11 +396,16 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
                 pod = await self._make_and_follow()
         except BaseException as error:
             shown = self._error_of(error, deadline)
+            self.audit_failed_start(
+                self.reason_of(shown or error), self.identity, pod=self._started_pod()
+            )
             # Also when JupyterHub gives up the start: nothing is left behind.
             await asyncio.shield(self._remove_failed())
             raise (self.translate(shown) if shown else error) from None
         finally:
             self._starting = False
+        assert self.identity is not None
+        self.audit_start(self.identity, pod=pod)
         self.record = Record.of(pod)
         self.ended = None
         self._follow_session()
@@ -416,6 +422,7 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
             self.ended = ended_now(STOPPED)
         self._forget_session()
         await self._remove_earlier(0 if now else self.delete_grace_period)
+        self.audit_end(self.ended["reason"] if self.ended else STOPPED)
 
     def get_state(self) -> dict[str, Any]:
         state = super().get_state()
@@ -635,7 +642,7 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
                 log_message=f"{error.status} {error.reason}: {sentence}",
             )
         if isinstance(error, TimeoutError) and self._made is not None:
-            missing = ", ".join(DESCRIPTIONS[program] for program in not_ready(self._pod()))
+            missing = ", ".join(DESCRIPTIONS[program] for program in not_ready(self._started_pod()))
             return SessionFailed(
                 f"Your session was not ready within {deadline:.0f} seconds."
                 f" Still missing: {missing or 'an answer of the cluster'}."
@@ -700,6 +707,13 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
     def _pod(self) -> dict[str, Any] | None:
         """The pod as the watch last brought it."""
         return self.pod_reflector.objects.get(self._key) if self.pod_reflector else None
+
+    def _started_pod(self) -> dict[str, Any] | None:
+        """The pod that this start has made, as far as it is known."""
+        if self._made is None:
+            return None
+        pod = self._pod()
+        return pod if pod and self._has_uid(pod, self._made["metadata"]["uid"]) else self._made
 
     def _is_mine(self, pod: Mapping[str, Any]) -> bool:
         """Whether this hub made that pod, for this server of this user."""
