@@ -23,7 +23,7 @@ import psutil
 
 from demo.sample import generate
 from demo.slapd import Slapd
-from savu_spawner.caretaker import Finding, look, remove
+from savu_spawner.caretaker.local import look, remove
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent
@@ -194,7 +194,7 @@ class Bed:
     def _end_leftovers(self) -> None:
         if self.cleanup:
             for found in look(self.runtime_dir):
-                asyncio.run(remove(Finding(found, "unknown")))
+                asyncio.run(remove(found))
             shutil.rmtree(self.runtime_dir, ignore_errors=True)
 
     def _log_tail(self) -> str:

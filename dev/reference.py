@@ -14,7 +14,7 @@ from traitlets import HasTraits, TraitType
 from traitlets.config import Configurable
 
 from savu_spawner.authenticator import DirectoryAuthenticator
-from savu_spawner.caretaker import Caretaker
+from savu_spawner.caretaker.application import Caretaker
 from savu_spawner.directory import LdapDirectory
 from savu_spawner.identity import AccountPolicy
 from savu_spawner.local import LocalSavuSpawner

@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from logging import Logger, LoggerAdapter
 from typing import Any, TypeVar
 
@@ -30,6 +31,9 @@ TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 NOT_FOUND, CONFLICT = 404, 409
 
 CONTAINER_LOG_LINES = 20
+
+PAGE = 100
+"""Objects of one page of a list."""
 
 
 def is_transient(error: BaseException) -> bool:
@@ -109,6 +113,20 @@ class Pods:
             if error.status == NOT_FOUND:
                 return None
             raise
+
+    async def select(self, labels: str) -> list[dict[str, Any]]:
+        """All pods with these labels; without a namespace those of every namespace."""
+        method: Callable[..., Awaitable[Any]] = self.api.list_pod_for_all_namespaces
+        if self.namespace:
+            method = partial(self.api.list_namespaced_pod, self.namespace)
+        pods: list[dict[str, Any]] = []
+        following: dict[str, Any] = {}
+        while True:
+            page = await self._ask(method, label_selector=labels, limit=PAGE, **following)
+            pods += page["items"]
+            if not page["metadata"].get("continue"):
+                return pods
+            following = {"_continue": page["metadata"]["continue"]}
 
     async def delete(self, name: str, uid: str, grace_seconds: int) -> None:
         """Have exactly this pod deleted, if it still is there."""
