@@ -20,8 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+from savu_builtin.sample import generate
 
-from demo.sample import generate
 from demo.slapd import Slapd
 from savu_spawner.caretaker.local import look, remove
 

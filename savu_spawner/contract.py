@@ -83,6 +83,18 @@ RESERVED_SERVER_NAMES: Final = frozenset(
 )
 """A named server of such a name would answer in place of the default server's own path."""
 
+# -- Links: sessions without a hub ----------------------------------------------------------------
+
+LINK_NAME: Final = "savu-link"
+PASS_NAME: Final = "savu-pass"
+"""Names in the values that are signed with a session's key: ``CALLBACK_PATH?link=…`` lets one
+browser in, ``Authorization: Bearer …`` a script."""
+
+LINK_SECONDS: Final = 120
+"""How long a link is good for."""
+
+LINK_KEY_BYTES: Final = 32
+
 # -- Environment ----------------------------------------------------------------------------------
 
 HUB_VARIABLES: Final = ("JUPYTERHUB_", "JPY_")
@@ -101,6 +113,9 @@ ENVIRONMENT: Final[dict[Program, dict[str, str]]] = {
     "gate": {
         "GATE_LISTEN": "unix:PATH, or address:port",
         "API_UPSTREAM": "unix:PATH, or host:port: asked for readiness and activity",
+        "SESSION_PREFIX": "as web has it; used where no hub says it",
+        "SESSION_USER": "login name; used where no hub says it",
+        "GATE_LINK_KEY_FILE": "file with the key of links where there is no hub; else empty",
         "GATE_ADMIT": "owner, or granted: whoever JupyterHub grants access",
         "GATE_CACHE_SECONDS": "seconds an answer of the hub is kept: a revocation's delay",
     },
@@ -113,7 +128,7 @@ ENVIRONMENT: Final[dict[Program, dict[str, str]]] = {
         "SESSION_DISPLAY_NAME": "the person's name as shown",
         "SESSION_SERVER_NAME": "JupyterHub's server name; empty for the default server",
         "SESSION_GROUPS": "name=gid,…: groups, the primary first; names percent-encoded",
-        "HUB_URL": "where the control panel is, ends with a slash: /hub/",
+        "HUB_URL": "where the control panel is, ends with a slash: /hub/; empty without a hub",
         "SUPPORT_CONTACT": "whom users ask",
         "ENGINES": "engines offered, separated by ','; the first is the default",
         "SAVU_PYTHON": "the interpreter that has Savu installed; empty if none has",

@@ -43,6 +43,8 @@ class Places:
     state_dir: str
     home: str
     temporary: str
+    link_key_file: str = ""
+    """Where gate finds the key of links; empty where there is a hub."""
 
 
 def hub_environment(variables: Mapping[str, str]) -> dict[str, str]:
@@ -82,6 +84,9 @@ def environments(
         "gate": {
             "GATE_LISTEN": places.sockets["gate"],
             "API_UPSTREAM": places.sockets["api"],
+            "SESSION_PREFIX": settings.prefix,
+            "SESSION_USER": identity.name,
+            "GATE_LINK_KEY_FILE": places.link_key_file,
             "GATE_ADMIT": settings.gate_admit,
             "GATE_CACHE_SECONDS": str(settings.gate_cache_seconds),
         },

@@ -11,6 +11,7 @@ api-home, api-tmp                    rw
 dataserver-home, -tmp                     rw
 accounts (passwd, group)             ro   ro
 data                                 rw   ro
+link-key (without a hub)       ro
 ========================  ===  ====  ===  ==========
 
 Whoever only connects to a socket sees its directory read-only: the one end that listens is the
@@ -29,6 +30,9 @@ from savu_spawner.pod.accounts import GROUP_ANNOTATION, PASSWD_ANNOTATION
 from savu_spawner.pod.settings import DataVolume, PodSettings
 
 RUN_DIR = "/run/savu"
+LINK_KEY_DIR = "/run/secrets/savu"
+LINK_KEY = "key"
+"""Key in the Secret, and file name."""
 HOME = "/home/savu"
 TEMPORARY = "/tmp"
 
@@ -56,6 +60,7 @@ def places(settings: PodSettings, health_port: int) -> Places:
         state_dir=settings.state_dir or f"{HOME}/.local/state/savu",
         home=HOME,
         temporary=TEMPORARY,
+        link_key_file=f"{LINK_KEY_DIR}/{LINK_KEY}" if settings.link_key_secret else "",
     )
 
 
@@ -72,6 +77,8 @@ def mounted_volumes(settings: PodSettings) -> list[MountedVolume]:
         volumes.append(_writable(f"{program}-tmp", program, TEMPORARY))
     if settings.run_as == "user":
         volumes.append(_accounts())
+    if settings.link_key_secret:
+        volumes.append(_link_key(settings.link_key_secret))
     names = [volume.name for volume in settings.data_volumes]
     if len(set(names)) != len(names):
         raise ValueError("two data volumes have the same mount path")
@@ -112,6 +119,12 @@ def _accounts() -> MountedVolume:
         {"name": "accounts", "downwardAPI": {"items": items}},
         dict.fromkeys(USER_PROGRAMS, mounts),
     )
+
+
+def _link_key(secret: str) -> MountedVolume:
+    name = "link-key"
+    mount = {"name": name, "mountPath": LINK_KEY_DIR, "readOnly": True}
+    return MountedVolume({"name": name, "secret": {"secretName": secret}}, {"gate": (mount,)})
 
 
 def _data(volume: DataVolume) -> MountedVolume:

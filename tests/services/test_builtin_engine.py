@@ -19,9 +19,9 @@ import numpy as np
 import psutil
 import pytest
 import tifffile
+from savu_builtin.sample import IMAGE_KEY_PATH, VISITS, Scan, bodies, generate, phantom
 from savu_format.process_list import ProcessList, Step, read, write
 
-from demo.sample import IMAGE_KEY_PATH, VISITS, Scan, bodies, generate, phantom
 from tests.support.sample import (
     FULL,
     QUICK,
@@ -671,7 +671,7 @@ def test_an_interrupted_generation_is_done_again(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("demo.sample.write", full_disk)
+        patch.setattr("savu_builtin.sample.write", full_disk)
         with pytest.raises(OSError, match="No space"):
             generate(tmp_path)
     assert generate(tmp_path)

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from savu_builtin.sample import Scan, bodies, sample_list, write_scan
 from savu_format.process_list import JSON, ProcessList, write
-
-from demo.sample import Scan, bodies, sample_list, write_scan
 
 SMALL = Scan(
     "small_00001",

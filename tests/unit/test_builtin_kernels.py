@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from savu_builtin import kernels
+from savu_builtin.sample import line_integrals, phantom
 
-from demo.sample import line_integrals, phantom
 from tests.support.sample import SMALL, correlation
 
 ROW = SMALL.rows // 2

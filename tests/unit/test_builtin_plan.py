@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from savu_builtin.errors import ListRefused, Problem
 from savu_builtin.plan import make_plan
+from savu_builtin.sample import sample_list
 from savu_format.process_list import Iteration, ProcessList, Step
 
-from demo.sample import sample_list
 from tests.support.sample import FULL, QUICK, Steps
 
 

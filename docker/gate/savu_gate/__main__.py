@@ -18,6 +18,7 @@ from savu_gate.activity import Activity
 from savu_gate.entries import Entries
 from savu_gate.handlers import Gate, application, cookie_options
 from savu_gate.hub import GateOAuth
+from savu_gate.links import LinkAuth
 from savu_gate.programs import Program
 from savu_gate.settings import ConfigurationError, Settings, from_environment
 
@@ -39,10 +40,15 @@ async def serve(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    hub = GateOAuth(cache_max_age=settings.cache_seconds)
-    hub.cookie_options = {**cookie_options(settings), **hub.cookie_options}
     api = Program(settings.api_upstream)
-    activity = Activity(api, hub, settings.activity_url, settings.server_name)
+    hub: GateOAuth | LinkAuth
+    activity = None
+    if settings.link_key:
+        hub = LinkAuth(settings.link_key, settings.owner, settings.prefix)
+    else:
+        hub = GateOAuth(cache_max_age=settings.cache_seconds)
+        activity = Activity(api, hub, settings.activity_url, settings.server_name)
+    hub.cookie_options = {**cookie_options(settings), **hub.cookie_options}
     gate = Gate(settings, hub, api, activity, Entries())
     server = HTTPServer(application(gate), xheaders=True)
     try:
@@ -50,22 +56,24 @@ async def serve(settings: Settings) -> None:
     except (OSError, ValueError) as error:
         log.error("cannot listen on %s: %s", settings.listen, error)
         sys.exit(os.EX_CONFIG)
-    reporting = asyncio.create_task(activity.run())
-    log.info(
-        "listening on %s for %s; admits %s; a revocation takes at most %d s",
-        settings.listen,
-        settings.prefix,
-        settings.admit,
-        settings.cache_seconds,
-    )
+    reporting = asyncio.create_task(activity.run()) if activity else None
+    log.info("listening on %s for %s; %s", settings.listen, settings.prefix, rule(settings))
     await stop.wait()
-    reporting.cancel()
+    if reporting:
+        reporting.cancel()
     server.stop()
     path = settings.listen.removeprefix("unix:")
     if path != settings.listen:
         with contextlib.suppress(OSError):
             Path(path).unlink()
     log.info("stopped")
+
+
+def rule(settings: Settings) -> str:
+    """Who is let in, for the log."""
+    if settings.link_key:
+        return "there is no hub: admits who comes with a link"
+    return f"admits {settings.admit}; a revocation takes at most {settings.cache_seconds} s"
 
 
 def listen(server: HTTPServer, where: str) -> None:

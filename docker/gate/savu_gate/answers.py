@@ -26,15 +26,15 @@ class Problem:
             }
         )
 
-    def as_page(self, way_on: str, url: str) -> str:
-        """HTML without scripts: the sentence, and a link ``way_on`` to ``url``."""
+    def as_page(self, way_on: tuple[str, str] | None) -> str:
+        """HTML without scripts: the sentence, and a link ``way_on``: its text and its URL."""
+        link = f'<p><a href="{escape(way_on[1])}">{escape(way_on[0])}</a></p>' if way_on else ""
         return (
             '<!doctype html><html lang="en"><meta charset="utf-8">'
             f"<title>{escape(self.title)}</title>"
             "<style>body{font:1.1rem/1.5 system-ui,sans-serif;max-width:38rem;margin:15vh auto;"
             "padding:0 1rem}</style>"
-            f"<h1>{escape(self.title)}</h1><p>{escape(self.detail)}</p>"
-            f'<p><a href="{escape(url)}">{escape(way_on)}</a></p>'
+            f"<h1>{escape(self.title)}</h1><p>{escape(self.detail)}</p>{link}"
         )
 
 
@@ -44,6 +44,27 @@ LOGIN_NEEDED = Problem(
     "Login needed",
     "This session does not know who you are. Open it in a browser and log in, or send an API "
     "token of JupyterHub.",
+)
+LINK_NEEDED = Problem(
+    "login-needed",
+    401,
+    "Link needed",
+    "This session does not know who you are. Whoever started it gets a fresh link with "
+    "“savu-spawner url”; programs send the token that “savu-spawner url --token” prints.",
+)
+LINK_REFUSED = Problem(
+    "link-refused",
+    401,
+    "This link opens nothing",
+    "A link is good for two minutes and for one browser; this one is older, was used already, or "
+    "belongs to another session. “savu-spawner url” prints a fresh one.",
+)
+LEFT = Problem(
+    "left",
+    200,
+    "You have left this session",
+    "It goes on running. “savu-spawner url” prints a fresh link to it, “savu-spawner stop” ends "
+    "it.",
 )
 XSRF = Problem(
     "xsrf",

@@ -6,10 +6,10 @@ path                  answers
 ``/auth/page``        for ``auth_request``: may this request have the static page? 204, 401, 403
 ``/auth/api``         the same for ``api``, with JupyterHub's XSRF rule
 ``/auth/data``        the same for ``dataserver``, with JupyterHub's XSRF rule
-``/login``            after a 401, for people: a redirect to log in
+``/login``            after a 401, for people: a redirect to log in; without a hub, what to do
 ``/refused``          after a 403, for people: a page that says why
-``/callback``         JupyterHub sends people back to here with a code
-``/logout``           forgets the cookie and goes on to JupyterHub's own logout
+``/callback``         JupyterHub sends people back to here with a code; links lead here
+``/logout``           forgets the cookie and goes on to JupyterHub's own logout, if there is one
 ``/ready``            401 once ``api`` answers, else 503
 ``/entries``          who else than the owner was here
 ``/internal/health``  204
@@ -35,6 +35,7 @@ from savu_gate.answers import Problem
 from savu_gate.asked import READING, Asked, is_cross_site, is_navigation, next_url
 from savu_gate.entries import Entries
 from savu_gate.hub import CodeRefused, GateOAuth, HubUnreachable, Model
+from savu_gate.links import LinkAuth, Links
 from savu_gate.logs import where
 from savu_gate.programs import Program
 from savu_gate.settings import Settings
@@ -51,9 +52,10 @@ class Gate:
     """What the handlers share."""
 
     settings: Settings
-    hub: GateOAuth
+    hub: GateOAuth | LinkAuth
     api: Program
-    activity: Activity
+    activity: Activity | None
+    """None without a hub, which would want to know."""
     entries: Entries
 
     def admits(self, model: Model) -> bool:
@@ -102,17 +104,11 @@ class GateHandler(HubOAuthenticated, RequestHandler):
         self.set_header("X-Gate-Reason", problem.code)
         self.set_header("X-Gate-Problem", problem.as_json())
         if is_navigation(self.asked):
-            name, url = way_on or ("Go to JupyterHub", self.hub_home)
             self.set_header("Content-Type", "text/html; charset=utf-8")
-            self.finish(problem.as_page(name, url))
+            self.finish(problem.as_page(way_on or self.gate.hub.home))
         else:
             self.set_header("Content-Type", "application/problem+json")
             self.finish(problem.as_json())
-
-    @property
-    def hub_home(self) -> str:
-        hub = self.hub_auth
-        return str(hub.hub_host + url_path_join(hub.hub_prefix, "home"))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None, None))[1]
@@ -172,7 +168,7 @@ class Authorise(GateHandler):
             return model
         if self.xsrf_failed and await self.cookie_is_good():
             raise Refused(answers.XSRF)
-        raise Refused(answers.LOGIN_NEEDED)
+        raise Refused(self.gate.hub.login_needed)
 
     async def cookie_is_good(self) -> bool:
         token = self.hub_auth._get_token_cookie(self)
@@ -208,7 +204,7 @@ class Authorise(GateHandler):
         if not is_owner(visitor, self.gate.settings.owner):
             self.gate.entries.note(visitor["name"], visitor.get("kind", "user"))
         # `api` tells of its own requests, and knows better which are by people.
-        if self.target != "api" and not self.asked.is_background:
+        if self.gate.activity and self.target != "api" and not self.asked.is_background:
             self.gate.activity.note()
 
 
@@ -256,6 +252,42 @@ class Logout(GateHandler):
     def get(self) -> None:
         self.hub_auth.clear_cookie(self)
         self.redirect(self.hub_auth.hub_host + url_path_join(self.hub_auth.hub_prefix, "logout"))
+
+
+class LinkNeeded(GateHandler):
+    """Without a hub, after a 401, for people: there is nowhere to log in."""
+
+    def get(self) -> None:
+        self.answer(answers.LINK_NEEDED)
+
+
+class UseLink(GateHandler):
+    """A link, exchanged for the cookie that opens the session."""
+
+    def initialize(self, gate: Gate, auth: LinkAuth, links: Links) -> None:
+        super().initialize(gate)
+        self.auth = auth
+        self.links = links
+
+    def get(self) -> None:
+        # A browser that looks ahead must not use up the link before its owner follows it.
+        looks_ahead = self.request.headers.get("Sec-Purpose", "").startswith("prefetch")
+        given = self.get_query_arguments("link")
+        if self.asked.method != "GET" or looks_ahead or len(given) != 1:
+            raise Refused(answers.LINK_REFUSED)
+        if not self.links.use(given[0]):
+            raise Refused(answers.LINK_REFUSED)
+        self.auth.set_cookie(self, self.auth.new_pass())
+        log.info("entered with a link")
+        self.redirect(self.gate.settings.prefix)
+
+
+class Leave(GateHandler):
+    """Without a hub: this browser forgets the session."""
+
+    def get(self) -> None:
+        self.hub_auth.clear_cookie(self)
+        self.answer(answers.LEFT)
 
 
 class Ready(GateHandler):
@@ -311,10 +343,8 @@ def application(gate: Gate) -> Application:
                 (f"/auth/{target}", Authorise, {"gate": gate, "target": target})
                 for target in ("page", "api", "data")
             ),
-            ("/login", Login, shared),
+            *entrance(gate),
             ("/refused", ExplainRefusal, shared),
-            ("/callback", Callback, shared),
-            ("/logout", Logout, shared),
             ("/ready", Ready, shared),
             ("/entries", ShowEntries, shared),
             ("/internal/health", Health, shared),
@@ -325,6 +355,19 @@ def application(gate: Gate) -> Application:
         xsrf_cookie_kwargs=cookie_options(gate.settings),
         log_function=lambda handler: None,
     )
+
+
+def entrance(gate: Gate) -> list[tuple[Any, ...]]:
+    """How people come in and leave: through a hub, or with a link."""
+    shared = {"gate": gate}
+    if isinstance(gate.hub, LinkAuth):
+        links = {**shared, "auth": gate.hub, "links": Links(gate.settings.link_key)}
+        return [
+            ("/login", LinkNeeded, shared),
+            ("/callback", UseLink, links),
+            ("/logout", Leave, shared),
+        ]
+    return [("/login", Login, shared), ("/callback", Callback, shared), ("/logout", Logout, shared)]
 
 
 def cookie_options(settings: Settings) -> dict[str, Any]:

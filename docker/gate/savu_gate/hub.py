@@ -9,7 +9,11 @@ import time
 from typing import Any
 
 from jupyterhub.services.auth import HubOAuth
+from jupyterhub.utils import url_path_join
 from tornado.web import HTTPError
+
+from savu_gate import answers
+from savu_gate.answers import Problem
 
 log = logging.getLogger("savu_gate")
 
@@ -47,6 +51,7 @@ class GateOAuth(HubOAuth):
     used for ``stale_seconds``. A hub that says no is believed at once.
     """
 
+    login_needed: Problem = answers.LOGIN_NEEDED
     hub_seconds: float = HUB_SECONDS
     stale_seconds: float = STALE_SECONDS
 
@@ -56,6 +61,11 @@ class GateOAuth(HubOAuth):
             raise ValueError("cache_max_age of 0 or less would keep answers for ever")
         self._asking: dict[str, asyncio.Future[Model | None]] = {}
         self._good: dict[str, tuple[Model, float]] = {}
+
+    @property
+    def home(self) -> tuple[str, str]:
+        """The way on for somebody who was refused: text and URL of a link."""
+        return "Go to JupyterHub", str(self.hub_host + url_path_join(self.hub_prefix, "home"))
 
     def cookie_secret(self) -> bytes:
         """Signs the gate's cookies: the same after a restart of the gate, new with every spawn."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, get_args
+from urllib.parse import quote
 
 Admit = Literal["owner", "granted"]
 
@@ -14,6 +16,11 @@ REQUIRED = (
     "API_UPSTREAM",
     "GATE_ADMIT",
     "GATE_CACHE_SECONDS",
+    "SESSION_PREFIX",
+    "SESSION_USER",
+)
+
+REQUIRED_OF_HUB = (
     "JUPYTERHUB_API_TOKEN",
     "JUPYTERHUB_API_URL",
     "JUPYTERHUB_ACTIVITY_URL",
@@ -24,13 +31,22 @@ REQUIRED = (
 )
 
 
+OF_HUB = ("JUPYTERHUB_", "JPY_")
+
+SHORTEST_KEY = 32
+"""Bytes of the key that signs links."""
+
+
 class ConfigurationError(Exception):
     """The gate cannot run safely with this environment; the message names the variable."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything the gate needs to know, except the token: that one stays inside HubOAuth."""
+    """Everything the gate needs to know, except the token: that one stays inside HubOAuth.
+
+    There is a hub, or there is a key that signs links; never both, and never neither.
+    """
 
     listen: str
     """``unix:PATH`` or ``address:port``."""
@@ -40,7 +56,7 @@ class Settings:
     cache_seconds: int
     """How long an answer of the hub is kept: the longest delay of a revocation."""
     owner: str
-    """The session's user, as JupyterHub spells it."""
+    """The session's user, as JupyterHub spells it, if there is a hub."""
     server_name: str
     """JupyterHub's server name; empty for the default server."""
     prefix: str
@@ -48,6 +64,8 @@ class Settings:
     activity_url: str
     https: bool
     """The public address is known to be https: every cookie is Secure."""
+    link_key: bytes = field(default=b"", repr=False)
+    """Signs links; empty if there is a hub."""
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
@@ -58,12 +76,18 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
             JupyterHub's library would let in every user of the hub, and with a cache of zero
             seconds it would keep answers for ever.
     """
-    for name in REQUIRED:
+    if "GATE_LINK_KEY_FILE" not in environment:
+        raise ConfigurationError("GATE_LINK_KEY_FILE is not set, not even to nothing")
+    key_file = environment["GATE_LINK_KEY_FILE"]
+    for name in REQUIRED if key_file else (*REQUIRED, *REQUIRED_OF_HUB):
         if not environment.get(name):
-            raise ConfigurationError(f"{name} is not set")
+            or_key = "" if name in REQUIRED else ", and GATE_LINK_KEY_FILE names no key"
+            raise ConfigurationError(f"{name} is not set{or_key}")
     admit = environment["GATE_ADMIT"]
     if admit not in get_args(Admit):
         raise ConfigurationError(f"GATE_ADMIT is {admit!r}, must be owner or granted")
+    if key_file:
+        return _without_hub(environment, key_file)
     prefix = environment["JUPYTERHUB_SERVICE_PREFIX"]
     if not (prefix.startswith("/") and prefix.endswith("/")) or "//" in prefix:
         raise ConfigurationError(f"JUPYTERHUB_SERVICE_PREFIX is not a path: {prefix!r}")
@@ -78,6 +102,38 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         prefix=prefix,
         activity_url=environment["JUPYTERHUB_ACTIVITY_URL"],
         https=environment.get("JUPYTERHUB_PUBLIC_URL", "").startswith("https:"),
+    )
+
+
+def _without_hub(environment: Mapping[str, str], key_file: str) -> Settings:
+    of_hub = sorted(name for name in environment if name.startswith(OF_HUB))
+    if of_hub:
+        raise ConfigurationError(
+            f"GATE_LINK_KEY_FILE and {of_hub[0]} are both set: links would let people in past the"
+            " hub"
+        )
+    prefix = environment["SESSION_PREFIX"]
+    if quote(prefix) != prefix or not (prefix.startswith("/") and prefix.endswith("/")):
+        raise ConfigurationError(f"SESSION_PREFIX is not a plain path: {prefix!r}")
+    try:
+        key = Path(key_file).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"GATE_LINK_KEY_FILE: {error.strerror}: {key_file}") from None
+    if len(key) < SHORTEST_KEY:
+        raise ConfigurationError(
+            f"GATE_LINK_KEY_FILE: {key_file} has less than {SHORTEST_KEY} bytes"
+        )
+    return Settings(
+        listen=environment["GATE_LISTEN"],
+        api_upstream=environment["API_UPSTREAM"],
+        admit="owner",
+        cache_seconds=_positive(environment["GATE_CACHE_SECONDS"]),
+        owner=environment["SESSION_USER"],
+        server_name="",
+        prefix=prefix,
+        activity_url="",
+        https=False,
+        link_key=key,
     )
 
 

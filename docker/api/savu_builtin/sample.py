@@ -4,7 +4,7 @@ A scan is a set of ellipsoids whose projections are computed exactly, seen by a 
 beam profile, photon noise, dead columns and columns whose response drifts, turning about an axis
 that is not in the middle. ``phantom(scan)`` is the truth that a reconstruction can be held against.
 
-``python -m demo.sample FOLDER`` makes the data below FOLDER and says what is in it.
+``python -m savu_builtin.sample FOLDER`` makes the data below FOLDER and says what is in it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ import h5py
 import hdf5plugin
 import numpy as np
 from numpy.typing import NDArray
-from savu_builtin.catalogue import catalogue
 from savu_format.catalogue import load
 from savu_format.process_list import JSON, ProcessList, Step, write
+
+from savu_builtin.catalogue import catalogue
 
 VERSION: Final = "1"
 """Written beside the data once all of it is there; another version is generated anew."""
@@ -399,20 +400,21 @@ def _read_me(scan: Scan) -> str:
         f"{scan.rows} rows of {scan.columns} columns, with flat and dark fields before and after. "
         f"The frames are in {scan.name}_frames.h5. The rotation axis is at column {scan.centre} "
         f"(counted from 0). Columns {', '.join(map(str, scan.dead))} are dead. The sample is a set "
-        "of ellipsoids; demo/sample.py computes its true attenuation."
+        "of ellipsoids; savu_builtin/sample.py computes its true attenuation."
     )
     return textwrap.fill(text, 80) + "\n"
 
 
 def main(arguments: list[str]) -> int:
-    """The exit code of ``python -m demo.sample FOLDER [VISIT=GID …]``."""
+    """The exit code of ``python -m savu_builtin.sample FOLDER [VISIT=GID …]``."""
     try:
         root = Path(arguments[0]).resolve()
         groups = {visit: int(gid) for visit, gid in (word.split("=") for word in arguments[1:])}
         if groups and groups.keys() != VISITS.keys():
             raise ValueError("a group for each visit, or none")
     except (IndexError, ValueError):
-        print(f"usage: python -m demo.sample FOLDER [{'=GID '.join(VISITS)}=GID]", file=sys.stderr)
+        usage = f"python -m savu_builtin.sample FOLDER [{'=GID '.join(VISITS)}=GID]"
+        print(f"usage: {usage}", file=sys.stderr)
         return 2
     made = generate(root, groups or None)
     for visit, scan in VISITS.items():
