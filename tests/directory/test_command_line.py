@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from demo.slapd import Slapd
+from tests.support.checked_cluster import checked_cluster
 from tests.support.kubernetes import kubeconfig
 
 
@@ -35,7 +36,7 @@ c.SavuSpawner.data_volumes = [
 
 
 def run(configuration: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    with kubeconfig(configuration.parent) as cluster:
+    with checked_cluster() as api, kubeconfig(configuration.parent, api.url) as cluster:
         return subprocess.run(
             [sys.executable, "-m", "savu_spawner.cli", *arguments, "-f", str(configuration)],
             env={**os.environ, "KUBECONFIG": str(cluster)},
@@ -67,7 +68,7 @@ def test_check_does_not_trust_a_directory_without_its_authority(configuration: P
 
 
 def test_manifest_runs_as_the_directory_says(configuration: Path) -> None:
-    ended = run(configuration, "manifest", "--user", "ada")
+    ended = run(configuration, "manifest", "--as-hub", "--user", "ada")
     assert ended.returncode == 0, ended.stderr
     security = yaml.safe_load(ended.stdout)["spec"]["securityContext"]
     assert security["runAsUser"] == 21001

@@ -78,7 +78,7 @@ class LinkSession:
     def start_gate(self) -> None:
         variables = gate_variables(self.folder, self.key, self.prefix)
         self.start("gate", [sys.executable, "-m", "savu_gate"], variables)
-        eventually(self.is_ready, 20, "the session is ready")
+        eventually(self.is_ready, 90, "the session is ready")
 
     def is_ready(self) -> bool:
         assert all(process.poll() is None for process in self.processes.values()), self.logs()
@@ -201,7 +201,7 @@ def test_a_link_is_not_used_up_by_a_browser_that_looks_ahead(session: LinkSessio
     link = session.entrance(session.link())
     browser = session.browser()
     assert browser.navigate(link, **{"Sec-Purpose": "prefetch"}).status_code == 401
-    assert browser.client.head(link, headers=NAVIGATION).status_code == 401
+    assert browser.client.head(link, headers=NAVIGATION).status_code == 405
     assert browser.navigate(link).status_code == 200
 
 
@@ -257,12 +257,13 @@ def test_a_script_comes_in_with_a_token_and_without_a_proof(
 ) -> None:
     headers = {"Authorization": f"{scheme} {session.token()}"}
     answer = httpx.post(f"{session.url}{session.prefix}api/x", headers=headers, json={})
+    assert answer.status_code == 200, answer.text
     assert answer.json()["headers"]["X-Forwarded-User"] == "ada"
     assert "Authorization" not in answer.json()["headers"]
 
 
 def test_another_sessions_token_and_a_link_are_no_tokens(session: LinkSession) -> None:
-    for text in (session.token(b"o" * 32), session.link(), session.token()[:-5], "", "é"):
+    for text in (session.token(b"o" * 32), session.link(), session.token()[:-5], "x", "é"):
         headers = {"Authorization": f"Bearer {text}".encode()}
         answer = httpx.get(f"{session.url}{session.prefix}api/x", headers=headers)
         assert answer.status_code == 401
@@ -306,10 +307,9 @@ def test_programs_never_see_the_cookie_or_set_one(session: LinkSession, inside: 
 
 def test_the_cookie_belongs_to_the_session_and_to_no_script(session: LinkSession) -> None:
     answer = httpx.get(session.url + session.entrance(session.link()), headers=NAVIGATION)
-    (cookie,) = answer.headers.get_list("Set-Cookie")
-    name, _, rest = cookie.partition("=")
-    assert name.startswith("savu-session-")
-    assert f"Path={session.prefix}" in rest
+    cookies = answer.headers.get_list("Set-Cookie")
+    assert all(f"Path={session.prefix}" in cookie for cookie in cookies)
+    (rest,) = [cookie for cookie in cookies if cookie.startswith("savu-session-")]
     assert "HttpOnly" in rest
     assert "SameSite=Lax" in rest
 

@@ -138,7 +138,7 @@ CASES = {
     ),
     "images-take-the-identity": (replace(SETTINGS, run_as="image"), BARE),
     "zero-to-jupyterhub": (replace(SETTINGS, hub_id="i12"), taken_apart()),
-    "command-line": (replace(SETTINGS, hub_id=None), BARE),
+    "command-line": (replace(SETTINGS, hub_id=None, link_key_secret="savu-ada"), BARE),
 }
 
 

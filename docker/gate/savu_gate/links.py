@@ -39,7 +39,7 @@ AHEAD_SECONDS = 30
 PASS_DAYS = 31
 """Longest life of a pass; with the session its key ends, and every pass with it."""
 
-SCOPE = "access:servers!session"
+SCOPE = "access:servers"
 
 
 def signed(key: bytes, name: str, value: str, clock: Callable[[], float] = time.time) -> str:

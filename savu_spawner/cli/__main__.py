@@ -1,0 +1,5 @@
+"""``python -m savu_spawner.cli``."""
+
+from savu_spawner.cli.main import main
+
+main()
