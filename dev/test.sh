@@ -10,11 +10,14 @@ cd "$(dirname "$0")/.."
 python=$PWD/.venv/bin/python
 log=.cluster/log/up.log
 
+ours=
 starting=
 end() {
-    [ -n "$starting" ] || return 0
-    kill "$starting" 2>/dev/null && wait "$starting" || true
-    "$python" -m dev.cluster down
+    if [ -n "$starting" ]; then
+        kill "$starting" 2>/dev/null || true
+        wait "$starting" || true
+    fi
+    if [ -n "$ours" ]; then "$python" -m dev.cluster down; fi
 }
 trap end EXIT
 trap 'exit 1' INT TERM HUP
@@ -23,7 +26,7 @@ if "$python" -m dev.cluster startable; then
     mkdir -p "$(dirname "$log")"
     make --no-print-directory .cache/cluster-packages || true
     "$python" -m dev.cluster up --nodes "${NODES:-2}" > "$log" 2>&1 &
-    starting=$!
+    starting=$! ours=yes
 fi
 
 make --no-print-directory lint
@@ -31,5 +34,6 @@ npm --prefix docker/web/page test
 if [ -n "$starting" ]; then
     echo "Waiting for the development cluster ($log)"
     wait "$starting" || tail -n 40 "$log"
+    starting=
 fi
 "$python" -m demo.reachable "$python" -m pytest --numprocesses 2 --dist loadfile "$@"

@@ -78,6 +78,12 @@ class Cluster:
         self._say = say
         self._control = Space(self.layout, CONTROL)
 
+    @classmethod
+    def of_kubeconfig(cls, file: Path) -> Cluster | None:
+        """The development cluster, of whichever checkout, whose kubeconfig this is; or None."""
+        found = cls(file.resolve().parent)
+        return found if found._record() is not None and found.kubeconfig == file.resolve() else None
+
     @property
     def kubeconfig(self) -> Path:
         """The administrator's, with all keys in it."""
