@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,16 +72,3 @@ class Api:
             status.get("observedGeneration") == deployment["metadata"]["generation"]
             and status.get("availableReplicas", 0) >= deployment["spec"]["replicas"]
         )
-
-
-def until(condition: Any, seconds: float, what: str) -> None:
-    """Wait until something is so.
-
-    Raises:
-        ClusterError: it is not within ``seconds``.
-    """
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise ClusterError(f"{what} within {seconds:.0f} s")
-        time.sleep(0.1)

@@ -7,6 +7,7 @@ import fcntl
 import json
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -23,7 +24,7 @@ from dev.cluster import (
     programs,
     settings,
 )
-from dev.cluster.api import Api, until
+from dev.cluster.api import Api
 from dev.cluster.errors import CannotRun, ClusterError
 from dev.cluster.layout import (
     CHECKOUT,
@@ -39,8 +40,6 @@ from dev.cluster.tools import run
 
 READY_SECONDS = 180
 """Longer than any start takes, even on a busy machine: what is not ready then never will be."""
-
-CONTROL_PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 
 @dataclass(frozen=True)
@@ -148,12 +147,12 @@ class Cluster:
         self._await_nodes(record)
         for path, thing in addons.dns(record.addresses, min(record.nodes, 2)):
             self._api.apply(path, thing)
-        with self._explained("DNS", node_name(1), "kubelet"):
-            until(
-                lambda: self._api.deployment_is_available("kube-system", addons.DNS),
-                READY_SECONDS,
-                "The cluster's DNS was not ready",
-            )
+        self._await(
+            Space(self.layout, node_name(1)),
+            ("kubelet",),
+            lambda: self._api.deployment_is_available("kube-system", addons.DNS),
+            "The cluster's DNS is not ready",
+        )
 
     def down(self) -> None:
         """End everything and remove every trace but the logs; harmless if nothing runs."""
@@ -312,12 +311,12 @@ class Cluster:
     def _start_api_server(self, record: Record) -> None:
         argv = components.api_server(programs.KUBE, record.addresses)
         self._control.start_program("kube-apiserver", argv)
-        with self._explained("The API server", CONTROL, "kube-apiserver"):
-            until(
-                self._unless_ended(self._control, "kube-apiserver", self._api.is_ready),
-                READY_SECONDS,
-                "It was not ready",
-            )
+        self._await(
+            self._control,
+            ("kube-apiserver", "etcd"),
+            self._api.is_ready,
+            "The API server is not ready",
+        )
 
     def _start_node(self, record: Record, number: int) -> None:
         name = node_name(number)
@@ -358,20 +357,12 @@ class Cluster:
         space.start_program("containerd", components.containerd(number))
 
         def answers() -> bool:
-            with contextlib.suppress(ClusterError):
-                self._ctr(space.name, "version")
-                return True
-            return False
+            return bool(self._ctr(space.name, "version"))
 
-        with self._explained("containerd", space.name, "containerd"):
-            until(
-                self._unless_ended(space, "containerd", answers),
-                READY_SECONDS,
-                "It did not answer",
-            )
-            if not {settings.PAUSE_IMAGE, settings.DNS_IMAGE} <= self.images(space.name):
-                for archive in ("pause.tar", "coredns.tar"):
-                    self._import(number, self.layout.images / archive)
+        self._await(space, ("containerd",), answers, f"{space.name}'s containerd does not answer")
+        if not {settings.PAUSE_IMAGE, settings.DNS_IMAGE} <= self.images(space.name):
+            for archive in ("pause.tar", "coredns.tar"):
+                self._import(number, self.layout.images / archive)
 
     def _start_kubelet(self, record: Record, space: Space, number: int) -> None:
         argv = components.kubelet(programs.KUBE, record.addresses, number)
@@ -379,17 +370,16 @@ class Cluster:
 
     def _await_nodes(self, record: Record, names: Iterable[str] = ()) -> None:
         for name in sorted(names) or [node_name(number) for number in record.numbers]:
-            space = Space(self.layout, name)
-            with self._explained(name, name, "kubelet"):
-                until(
-                    self._unless_ended(
-                        space,
-                        "kubelet",
-                        lambda name=name: self._api.nodes().get(name, False),  # type: ignore[misc]
-                    ),
-                    READY_SECONDS,
-                    "It was not Ready",
-                )
+
+            def is_ready(name: str = name) -> bool:
+                return self._api.nodes().get(name, False)
+
+            self._await(
+                Space(self.layout, name),
+                ("kubelet", "containerd"),
+                is_ready,
+                f"{name} is not Ready",
+            )
 
     def _enter_cgroup(self, space: Space) -> None:
         pid = space.pid
@@ -451,30 +441,37 @@ class Cluster:
         folder = self.layout.folder
         return settings.Machine(programs.cni_folder(), _snapshotter(folder))
 
-    def _unless_ended(
-        self, space: Space, program: str, condition: Callable[[], bool]
-    ) -> Callable[[], bool]:
-        """The condition; but a program that ended is not waited for."""
+    def _await(
+        self, space: Space, needed: tuple[str, ...], condition: Callable[[], bool], what: str
+    ) -> None:
+        """Wait until something is so; a needed program that ended is not waited for.
 
-        def checked() -> bool:
+        Raises:
+            ClusterError: with the end of the log of what ended, or else of the first needed.
+        """
+        deadline = time.monotonic() + READY_SECONDS
+        while not _holds(condition):
             ended = space.programs()["ended"]
-            if program in ended:
-                raise ClusterError(f"It ended with exit code {ended[program]}")
-            return condition()
+            for program in needed:
+                if program in ended:
+                    reason = f"{program} of {space.name} ended with exit code {ended[program]}"
+                    raise ClusterError(f"{reason}.\n{self._log_end(space, program)}")
+            if time.monotonic() > deadline:
+                reason = f"{what} after {READY_SECONDS} s"
+                raise ClusterError(f"{reason}.\n{self._log_end(space, needed[0])}")
+            time.sleep(0.1)
 
-        return checked
+    def _log_end(self, space: Space, program: str) -> str:
+        log = self.layout.log(space.name, program)
+        lines = log.read_text(errors="replace").splitlines()[-15:] if log.exists() else []
+        return "\n".join([f"The end of {log}:", *lines])
 
-    @contextmanager
-    def _explained(self, what: str, space: str, program: str) -> Iterator[None]:
-        """Adds the last lines of a program's log to an error."""
-        try:
-            yield
-        except ClusterError as error:
-            log = self.layout.log(space, program)
-            lines = log.read_text(errors="replace").splitlines()[-15:] if log.exists() else []
-            raise ClusterError(
-                "\n".join([f"{what} does not work. {error}. The end of {log}:", *lines])
-            ) from error
+
+def _holds(condition: Callable[[], bool]) -> bool:
+    """A question that is not answered yet is asked again."""
+    with contextlib.suppress(ClusterError):
+        return condition()
+    return False
 
 
 def _write(file: Path, content: Any) -> None:

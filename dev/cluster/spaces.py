@@ -79,7 +79,8 @@ class Space:
 
     def programs(self) -> dict[str, dict[str, int]]:
         """``running``: names and process ids in the space; ``ended``: names and exit codes."""
-        return self._ask({"do": "status"})
+        answer: dict[str, dict[str, int]] = self._ask({"do": "status"})
+        return answer
 
     def start_program(self, name: str, argv: list[str]) -> None:
         """Start a program in the space unless it runs there."""

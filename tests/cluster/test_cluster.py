@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +18,7 @@ import httpx
 import pytest
 from kubernetes_asyncio import client
 
-from dev.cluster import Cluster, ClusterError, programs, tools, write_image
+from dev.cluster import Cluster, ClusterError, components, programs, tools, write_image
 from dev.cluster.traces import traces
 from tests.cluster.conftest import connected, make_namespace
 from tests.cluster.pods import (
@@ -337,6 +339,34 @@ async def test_what_a_killed_cluster_left_is_cleaned_by_the_next_start(
         assert cluster.status()["nodes"] == {"node1": True}
     finally:
         await asyncio.to_thread(cluster.down)
+
+
+async def test_a_failed_start_says_what_failed_and_can_be_removed(
+    driver: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(tmp_path / "cluster")
+    monkeypatch.setattr(components, "etcd", lambda kube: [str(kube), "etcd", "--no-such-flag"])
+    try:
+        with pytest.raises(ClusterError) as failed:
+            await asyncio.to_thread(cluster.up)
+        assert "etcd" in str(failed.value)
+        assert "no-such-flag" in str(failed.value)
+        assert "no-such-flag" in cluster.layout.failure.read_text()
+    finally:
+        await asyncio.to_thread(cluster.down)
+    assert not any(traces(cluster.layout).values())
+
+
+def test_a_cluster_of_ones_own_is_used_instead(tmp_path: Path) -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "dev.cluster", "--folder", tmp_path / "none", "up"],
+        env=os.environ | {"KUBECONFIG": "/home/somebody/.kube/config"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "using that cluster (/home/somebody/.kube/config)" in said
+    assert not (tmp_path / "none").exists()
 
 
 # -- Small things ---------------------------------------------------------------------------------
