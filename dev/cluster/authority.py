@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from dev.cluster import settings
+from dev.cluster.files import write_json
 from dev.cluster.tools import run
 
 DAYS = "365"
@@ -48,6 +50,20 @@ class Authority:
         """A client's ``file.crt`` and ``file.key``; the API server takes the names from it."""
         subject = (f"/O={group}" if group else "") + f"/CN={user}"
         self._certify(file, subject, "extendedKeyUsage=clientAuth\n")
+
+    def write_kubeconfig(self, client: str, server: str, file: Path | None = None) -> None:
+        """What a certified client needs, by default in ``client.kubeconfig`` beside its keys."""
+        file = file or self.folder / f"{client}.kubeconfig"
+        file.touch(mode=0o600)
+        write_json(
+            file,
+            settings.kubeconfig(
+                server,
+                self.certificate.read_bytes(),
+                (self.folder / f"{client}.crt").read_bytes(),
+                (self.folder / f"{client}.key").read_bytes(),
+            ),
+        )
 
     def _certify(self, file: str, subject: str, extensions: str) -> None:
         key, request, settings = (self.folder / f"{file}.{end}" for end in ("key", "csr", "ext"))

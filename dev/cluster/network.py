@@ -100,18 +100,15 @@ def route_services(layout: Layout, addresses: Addresses, number: int) -> None:
     run("ip", "route", "replace", str(addresses.services), "via", via, "dev", layout.name)
 
 
-def join_pods(layout: Layout, addresses: Addresses, numbers: list[int]) -> None:
-    """Every running node's routes to the other nodes' pods."""
-    for number in numbers:
-        node = Space(layout, node_name(number))
-        if node.pid is None:
-            continue
+def join_pods(layout: Layout, addresses: Addresses, numbers: list[int], running: list[int]) -> None:
+    """Give every running node its routes to the other nodes' pods."""
+    for number in running:
         routes = [
             f"route replace {addresses.pods_of(other)} via {addresses.node(other)}\n"
             for other in numbers
             if other != number
         ]
-        node.run("ip", "-batch", "-", text="".join(routes))
+        Space(layout, node_name(number)).run("ip", "-batch", "-", text="".join(routes))
 
 
 def leave(layout: Layout) -> None:

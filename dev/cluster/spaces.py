@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dev.cluster import tools
+from dev.cluster import cgroups, tools
 from dev.cluster.errors import ClusterError
 from dev.cluster.layout import CHECKOUT, INSIDE, SUPERVISOR_SOCKET, Layout
 
@@ -61,6 +61,9 @@ class Space:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and process.poll() is None:
             if (pid := self.pid) is not None and _answers(pid):
+                # Both: whoever ends the caller's group, as the end of a login does, would end this.
+                for one in (pid, process.pid):
+                    cgroups.enter(one, self.layout.cgroup)
                 return pid
             time.sleep(0.02)
         self.kill()

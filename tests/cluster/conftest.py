@@ -53,14 +53,24 @@ def driver(cluster: TestCluster) -> Cluster:
 
 
 @pytest.fixture(scope="module")
-def fragile_cluster(driver: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster of two nodes for one module alone, whose servers and nodes tests may stop."""
-    fragile = Cluster(tmp_path_factory.mktemp("cluster"))
-    try:
-        fragile.up(nodes=2)
-        yield fragile
-    finally:
-        fragile.down()
+def cluster_of_the_module(
+    driver: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    """Not started; ended after the module's last test."""
+    own = Cluster(tmp_path_factory.mktemp("cluster"))
+    yield own
+    own.down()
+
+
+@pytest.fixture
+def fragile_cluster(cluster_of_the_module: Cluster) -> Cluster:
+    """A cluster of two nodes for one module alone, whose servers and nodes tests may stop.
+
+    Whatever the test before broke is mended; images that were loaded are there, unless it ended
+    the whole cluster.
+    """
+    cluster_of_the_module.up(nodes=2)
+    return cluster_of_the_module
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ import pytest
 from kubernetes_asyncio import client
 
 from dev.cluster import Cluster, ClusterError, components, programs, tools, write_image
+from dev.cluster.control import api
 from dev.cluster.traces import traces
 from tests.cluster.conftest import connected, make_namespace
 from tests.cluster.pods import (
@@ -257,7 +258,7 @@ async def test_pods_live_on_while_the_api_server_is_stopped(
         pod = await serve(kubernetes, namespace, "server")
         await asyncio.to_thread(fragile_cluster.stop_api_server)
         with pytest.raises(ClusterError):
-            fragile_cluster._api.ask("GET", "/readyz")
+            api(fragile_cluster.layout, fragile_cluster.addresses).ask("GET", "/readyz")
         assert await _get(f"http://{pod.status.pod_ip}:8080/")
         await asyncio.to_thread(fragile_cluster.start_api_server)
         after = await client.CoreV1Api(kubernetes).read_namespaced_pod("server", namespace)
@@ -306,52 +307,46 @@ async def test_a_second_start_changes_nothing(driver: Cluster) -> None:
     assert driver.kubeconfig.read_bytes() == kubeconfig
 
 
-async def test_the_end_leaves_nothing(driver: Cluster, tmp_path: Path, image: Path) -> None:
+async def test_what_a_killed_cluster_left_is_cleaned_by_the_next_start(
+    fragile_cluster: Cluster,
+) -> None:
+    for process in traces(fragile_cluster.layout)["processes"]:
+        with contextlib.suppress(ProcessLookupError):  # its space's first one took it along
+            os.kill(int(process.split()[0]), signal.SIGKILL)
+    assert traces(fragile_cluster.layout)["cgroups"]
+    await asyncio.to_thread(fragile_cluster.up)
+    assert fragile_cluster.status()["nodes"] == {"node1": True}
+
+
+async def test_the_end_leaves_nothing(
+    driver: Cluster, fragile_cluster: Cluster, image: Path
+) -> None:
     other = driver.status()
     machine = _settings_of_the_machine()
-    cluster = Cluster(tmp_path / "cluster")
-    try:
-        await asyncio.to_thread(cluster.up)
-        cluster.load(image)
-        async with _namespace_of(cluster) as (kubernetes, namespace):
-            await serve(kubernetes, namespace, "server")
-            found = traces(cluster.layout)
-            assert all(found.values()), found
-            assert _settings_of_the_machine() == machine
-    finally:
-        await asyncio.to_thread(cluster.down)
-    assert traces(cluster.layout, found["processes"]) == {kind: [] for kind in found}
+    fragile_cluster.load(image)
+    async with _namespace_of(fragile_cluster) as (kubernetes, namespace):
+        await serve(kubernetes, namespace, "server")
+        found = traces(fragile_cluster.layout)
+        assert all(found.values()), found
+    await asyncio.to_thread(fragile_cluster.down)
+    left = traces(fragile_cluster.layout, found["processes"])
+    assert left == {kind: [] for kind in found}
     assert _settings_of_the_machine() == machine
     assert driver.status() == other
-
-
-async def test_what_a_killed_cluster_left_is_cleaned_by_the_next_start(
-    driver: Cluster, tmp_path: Path
-) -> None:
-    cluster = Cluster(tmp_path / "cluster")
-    try:
-        await asyncio.to_thread(cluster.up)
-        for process in traces(cluster.layout)["processes"]:
-            with contextlib.suppress(ProcessLookupError):  # its space's first one took it along
-                os.kill(int(process.split()[0]), signal.SIGKILL)
-        assert traces(cluster.layout)["cgroups"]
-        await asyncio.to_thread(cluster.up)
-        assert cluster.status()["nodes"] == {"node1": True}
-    finally:
-        await asyncio.to_thread(cluster.down)
 
 
 async def test_a_failed_start_says_what_failed_and_can_be_removed(
     driver: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster = Cluster(tmp_path / "cluster")
-    monkeypatch.setattr(components, "etcd", lambda kube: [str(kube), "etcd", "--no-such-flag"])
+    broken = ["sh", "-c", "echo the disk is full; exit 3"]
+    monkeypatch.setattr(components, "etcd", lambda kube: broken)
     try:
         with pytest.raises(ClusterError) as failed:
             await asyncio.to_thread(cluster.up)
-        assert "etcd" in str(failed.value)
-        assert "no-such-flag" in str(failed.value)
-        assert "no-such-flag" in cluster.layout.failure.read_text()
+        assert "etcd of control ended with exit code 3" in str(failed.value)
+        assert "the disk is full" in str(failed.value)
+        assert cluster.layout.failure.read_text().strip() == str(failed.value)
     finally:
         await asyncio.to_thread(cluster.down)
     assert not any(traces(cluster.layout).values())
