@@ -225,6 +225,7 @@ class Cluster:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """One change at a time; others wait."""
+        programs.check_root()
         self.layout.folder.mkdir(parents=True, exist_ok=True)
         with self.layout.lock.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

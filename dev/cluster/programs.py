@@ -39,6 +39,7 @@ def cni_folder() -> str:
 
 
 def check_root() -> None:
+    """Raises :class:`CannotRun` for anybody else."""
     if os.geteuid() != 0:
         raise CannotRun("The development cluster needs root: it makes namespaces and links")
 

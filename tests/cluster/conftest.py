@@ -38,7 +38,7 @@ def cluster() -> TestCluster:
             f"The development cluster did not start:\n{driver.layout.failure.read_text()}",
             pytrace=False,
         )
-    if not driver.is_running:
+    if not driver.is_running or os.geteuid() != 0:
         missing(f"needs the development cluster: {_why_not()}")
     return TestCluster(driver.kubeconfig, driver)
 
