@@ -24,6 +24,8 @@ from demo.bed import CHECKOUT, HERE, DemoError, answers
 from demo.certificates import Authority
 from demo.slapd import with_passwords
 from demo.story import Story, StoryError
+from dev.cluster import Cluster
+from dev.cluster.layout import INSIDE
 
 OVERLAY = CHECKOUT / "kubernetes" / "overlays" / "demo"
 NAMESPACE = "savu-demo"
@@ -54,14 +56,29 @@ class Kubectl:
 
     Args:
         program: kubectl, or what behaves like it.
-        kubeconfig: the file that names the cluster; empty for kubectl's own choice.
+        kubeconfig: the file that names the cluster.
     """
 
-    def __init__(self, program: str = "", kubeconfig: str = "") -> None:
-        found = program or os.environ.get("KUBECTL") or shutil.which("kubectl")
-        if not found:
-            raise DemoError("kubectl is not installed: `make cluster` brings one, or set KUBECTL.")
-        self._command = [found, *([f"--kubeconfig={kubeconfig}"] if kubeconfig else [])]
+    def __init__(self, program: str, kubeconfig: str) -> None:
+        self.program = program
+        self._command = [program, f"--kubeconfig={kubeconfig}"]
+
+    @classmethod
+    def chosen(cls) -> Kubectl:
+        """For the cluster that KUBECONFIG names, else for the development cluster.
+
+        Raises:
+            DemoError: there is neither.
+        """
+        development = Cluster()
+        kubeconfig = os.environ.get("KUBECONFIG")
+        if not kubeconfig:
+            if not development.is_running:
+                raise DemoError(
+                    "There is no cluster: `make cluster` starts one, or set KUBECONFIG."
+                )
+            kubeconfig = str(development.kubeconfig)
+        return cls(kubectl_program(), kubeconfig)
 
     def __call__(self, *words: str, stdin: str = "") -> str:
         """What kubectl prints.
@@ -100,20 +117,31 @@ class KubernetesDemo:
         kubectl: speaks to the cluster.
         repository: where the images are.
         password: of all accounts; empty to keep the one of the last time, or make one.
-        folder: of the cluster's machine, in which data and database are.
+        volumes: folder of the cluster's machine in which data and database are; empty for the
+            usual one.
         say: told how far the start is.
     """
 
     kubectl: Kubectl
     repository: str = REPOSITORY
     password: str = ""
-    volumes: str = FOLDER
+    volumes: str = ""
     say: Callable[[str], None] = lambda _: None
     url: str = ""
     folder: Path = CHECKOUT / ".demo"
     """On this machine, for the story's picture."""
     protects_files: bool = True
     """Every session runs as its own user."""
+
+    def __post_init__(self) -> None:
+        if not self.volumes:
+            current = self.kubectl(
+                "config", "view", "--minify", "-o", "jsonpath={..cluster.server}"
+            )
+            known = Cluster().kubeconfig
+            ours = known.exists() and current and current in known.read_text()
+            # The development cluster's machines have this disk only for what is in its own folder.
+            self.volumes = str(INSIDE.folder / "demo") if ours else FOLDER
 
     def up(self) -> None:
         """Apply everything and wait until the login page answers.
@@ -140,9 +168,7 @@ class KubernetesDemo:
             self.say(f"removing the namespace {name}")
             self.kubectl("delete", "namespace", name, "--ignore-not-found")
         self.kubectl("delete", *CLUSTER_WIDE, "--ignore-not-found")
-        if not self._other_deployments():
-            for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
-                self.kubectl("delete", kind, "savu-session-bounds", "--ignore-not-found")
+        remove_unused_policy(self.kubectl)
         self.kubectl("label", "nodes", "--all", f"{MACHINE_LABEL}-")
 
     # -- Parts of the start -----------------------------------------------------------------------
@@ -152,7 +178,7 @@ class KubernetesDemo:
             self.kubectl("get", "--raw", "/readyz", "--request-timeout=10s")
         except DemoError as error:
             raise DemoError(
-                f"No cluster answers: `make cluster` starts one, or set KUBECONFIG.\n{error}"
+                f"The cluster does not answer: see `make cluster`, or set KUBECONFIG.\n{error}"
             ) from None
 
     def _choose_machine(self) -> None:
@@ -231,10 +257,6 @@ class KubernetesDemo:
             f"and open http://127.0.0.1:8000/   password {self.password}"
         )
 
-    def _other_deployments(self) -> bool:
-        labelled = self.kubectl.get("namespaces", "-l", "savu-spawner/session-bounds")["items"]
-        return any(found["metadata"]["name"] != NAMESPACE for found in labelled)
-
     # -- Waiting ----------------------------------------------------------------------------------
 
     def _await(
@@ -255,6 +277,27 @@ class KubernetesDemo:
                     f"\nLook at: kubectl -n {namespace} get events"
                 )
             time.sleep(1)
+
+
+def kubectl_program() -> str:
+    """kubectl of KUBECTL, of this machine, or the development cluster's.
+
+    Raises:
+        DemoError: there is none.
+    """
+    built = Cluster().kubectl
+    found = os.environ.get("KUBECTL") or shutil.which("kubectl")
+    if not found and not built.exists():
+        raise DemoError("kubectl is not installed: `make cluster` brings one, or set KUBECTL.")
+    return found or str(built)
+
+
+def remove_unused_policy(kubectl: Kubectl) -> None:
+    """Remove the cluster-wide admission policy, unless some namespace is under it."""
+    if kubectl.get("namespaces", "-l", "savu-spawner/session-bounds")["items"]:
+        return
+    for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
+        kubectl("delete", kind, "savu-session-bounds", "--ignore-not-found")
 
 
 def derived_kustomization(folder: Path, repository: str, volumes: str) -> Json:
@@ -395,7 +438,7 @@ def main() -> int:
 
     try:
         demo = KubernetesDemo(
-            Kubectl(), arguments.repository, arguments.password, arguments.volumes, say
+            Kubectl.chosen(), arguments.repository, arguments.password, arguments.volumes, say
         )
         if arguments.what == "down":
             demo.down()
@@ -426,7 +469,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--password", default=os.environ.get("DEMO_PASSWORD", ""))
     parser.add_argument(
         "--volumes",
-        default=os.environ.get("DEMO_VOLUMES") or FOLDER,
+        default=os.environ.get("DEMO_VOLUMES", ""),
         help="folder of the cluster's machine for data and database",
     )
     parser.add_argument("--story", action="store_true", help="play the tutorial's steps and end")

@@ -59,6 +59,13 @@ class Visitor:
         """Press *Start My Server*; answers as soon as the start is under way or has failed."""
         return self.http.get(f"{self.url}hub/spawn/{quote(self.name)}{_slash(server)}", timeout=60)
 
+    def choose(self, server: str = "", **options: str) -> requests.Response:
+        """Send the spawn page's form with these choices."""
+        address = f"{self.url}hub/spawn/{quote(self.name)}{_slash(server)}"
+        self.http.get(address, timeout=10)
+        form = {**options, "_xsrf": self._xsrf("/hub/")}
+        return self.http.post(address, data=form, timeout=60)
+
     def progress(self, server: str = "") -> Iterator[dict[str, Any]]:
         """What the progress page is told, until the start has succeeded or failed."""
         path = f"servers/{quote(server)}" if server else "server"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from demo.bed import Bed
+from demo.story import Place
 from tests.support.browser import CHROMIUM_OPTIONS, Tab
 from tests.support.needs import needs_program
-from tests.support.people import ROOT, running_bed
+from tests.support.people import ROOT, programs_of, running_bed
 
 SCREENSHOTS = ROOT / "test-results" / "screenshots"
 
@@ -34,7 +35,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def tab_of(
-    chromium: Browser, bed: Bed, request: pytest.FixtureRequest, tmp_path: Path
+    chromium: Browser, bed: Place, request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[object]:
     """``tab_of("ada")`` opens a browser profile of its own, logged in, on the control panel."""
     opened: list[Tab] = []
@@ -50,3 +51,14 @@ def tab_of(
     yield open_tab
     for tab in opened:
         tab.page.context.close()
+
+
+@pytest.fixture
+def remains_of(bed: Bed) -> Callable[[str], Callable[[], bool]]:
+    """``remains_of("ada")`` notes what her session is now, for asking whether any of it runs."""
+
+    def note(name: str) -> Callable[[], bool]:
+        programs = programs_of(bed, name)
+        return lambda: any(program.is_running() for program in programs.values())
+
+    return note

@@ -12,9 +12,10 @@ import pytest
 from playwright.sync_api import expect
 
 from demo.bed import Bed
+from demo.story import Place
 from tests.support.browser import Tab
 from tests.support.needs import needs_root
-from tests.support.people import person, programs_of, wait_until
+from tests.support.people import person, wait_until
 
 Open = Callable[[str], Tab]
 LIST = "process_lists/sample.nxs"
@@ -140,10 +141,12 @@ def test_5b_stranger_enters_neither_the_session_nor_the_visit(tab_of: Open, visi
     tab.keep("5-stranger-visit")
 
 
-def test_6_stopped_session_is_told_and_offers_to_start_again(bed: Bed, tab_of: Open) -> None:
+def test_6_stopped_session_is_told_and_offers_to_start_again(
+    bed: Place, tab_of: Open, remains_of: Callable[[str], Callable[[], bool]]
+) -> None:
     ada = tab_of("ada")
     ada.start_session()
-    programs = programs_of(bed, "ada")
+    remains = remains_of("ada")
     admin = tab_of("hubadmin")
     admin.page.goto(f"{bed.url}hub/admin")
     row = admin.page.get_by_role("row", name=re.compile(r"\bada\b")).first
@@ -151,7 +154,7 @@ def test_6_stopped_session_is_told_and_offers_to_start_again(bed: Bed, tab_of: O
     row.get_by_role("button", name="Stop Server").click()
     expect(ada.page.get_by_role("link", name="Start again")).to_be_visible(timeout=60_000)
     ada.keep("6-ended")
-    wait_until(lambda: not any(program.is_running() for program in programs.values()))
+    wait_until(lambda: not remains())
     ada.page.get_by_role("link", name="Start again").click()
     ada.page.wait_for_url(re.compile("/user/ada/"), timeout=60_000)
 
@@ -163,7 +166,9 @@ def test_7_refused_account_reads_why_and_whom_to_ask(tab_of: Open, name: str) ->
     tab.keep(f"7-{name}")
 
 
-def test_unsaved_change_survives_the_end_of_the_session(bed: Bed, tab_of: Open, visit: str) -> None:
+def test_unsaved_change_survives_the_end_of_the_session(
+    bed: Place, tab_of: Open, visit: str
+) -> None:
     ada = tab_of("ada")
     ada.start_session()
     ada.go_to(f"{visit}/processing/{LIST}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from demo.bed import Bed
+from demo.story import Place
 
 CHROMIUM_OPTIONS = [
     "--no-sandbox",  # root has none
@@ -25,7 +25,7 @@ CHROMIUM_OPTIONS = [
 class Tab:
     """One tab of one person's browser."""
 
-    def __init__(self, bed: Bed, name: str, page: Page, screenshots: Path) -> None:
+    def __init__(self, bed: Place, name: str, page: Page, screenshots: Path) -> None:
         self.bed = bed
         self.name = name
         self.page = page

@@ -16,6 +16,7 @@ import psutil
 import requests
 
 from demo.bed import Bed
+from demo.story import Place
 from demo.visitor import Visitor
 from savu_spawner.local_session import SessionFolder, supervisor_process
 from tests.support.needs import missing, needs_program
@@ -53,14 +54,14 @@ def running_bed(hub: str = "jupyterhub-6") -> Iterator[Bed]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def person(bed: Bed, name: str) -> Visitor:
+def person(bed: Place, name: str) -> Visitor:
     """Somebody who has logged in."""
     visitor = Visitor(bed.url, name, bed.password)
     visitor.log_in()
     return visitor
 
 
-def stop_session(bed: Bed, name: str, server: str = "") -> None:
+def stop_session(bed: Place, name: str, server: str = "") -> None:
     """An administrator stops a session; returns when the hub has finished."""
     admin = person(bed, "hubadmin")
     path = f"users/{name}/servers/{server}" if server else f"users/{name}/server"

@@ -69,7 +69,6 @@ NOTEBOOK_TRAITS = {
 
 CLOUD_METADATA = {
     "name": "block-cloud-metadata",
-    "image": "quay.io/jupyterhub/k8s-network-tools:4.3.1",
     "command": ["iptables", "--append", "OUTPUT", "--destination", "169.254.169.254", "-j", "DROP"],
     "securityContext": {
         "privileged": True,
@@ -104,8 +103,14 @@ def rendered(values: Mapping[str, Any]) -> Config:
     )
     if "profileList" in single:
         c.KubeSpawner.profile_list = single["profileList"]
+    if "guarantee" in single.get("memory", {}):
+        c.KubeSpawner.mem_guarantee = single["memory"]["guarantee"]
     if single.get("cloudMetadata", {}).get("blockWithIptables", True):
-        c.KubeSpawner.init_containers = [CLOUD_METADATA]
+        tools = single.get("networkTools", {}).get("image", {})
+        image = f"{tools.get('name', 'quay.io/jupyterhub/k8s-network-tools')}"
+        c.KubeSpawner.init_containers = [
+            CLOUD_METADATA | {"image": f"{image}:{tools.get('tag', '4.3.1')}"}
+        ]
     hub = values.get("hub", {})
     for section, options in hub.get("config", {}).items():
         c[section].update(options)

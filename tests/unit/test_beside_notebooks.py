@@ -15,6 +15,7 @@ from traitlets.config import Config
 from savu_spawner.beside_notebooks import SavuOrNotebookSpawner
 from savu_spawner.cli import spawner_without_hub
 from savu_spawner.directory import LdapDirectory
+from savu_spawner.spawner import SavuSpawner
 from tests.support.identities import ADA
 from tests.support.kube_api import KubeApi, kube_api
 from tests.support.kubernetes import KnownPeople, kubeconfig
@@ -52,7 +53,9 @@ async def spawner(
         try:
             yield made
         finally:
+            # Each class has its own.
             await SavuOrNotebookSpawner._stop_all_reflectors()
+            await SavuSpawner._stop_all_reflectors()
             await made.api.api_client.close()
 
 

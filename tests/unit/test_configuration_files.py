@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import runpy
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,12 @@ import yaml
 from jupyterhub.app import JupyterHub
 from jupyterhub.auth import Authenticator
 from jupyterhub.proxy import ConfigurableHTTPProxy
-from traitlets.config import Config
 
 from dev.reference import CLASSES
 from savu_spawner._version import __version__
 from tests.support.people import ROOT
+from tests.support.site_configuration import PRODUCTION, configured, files_of_the_how_to
 
-PRODUCTION = ROOT / "jupyterhub_config.py"
 ON_KUBERNETES = ROOT / "kubernetes" / "overlays" / "demo" / "jupyterhub_config.py"
 FILES = [PRODUCTION, ROOT / "demo" / "jupyterhub_config.py", ON_KUBERNETES]
 KNOWN = {cls.__name__: cls for cls in (*CLASSES, JupyterHub, Authenticator, ConfigurableHTTPProxy)}
@@ -31,18 +29,6 @@ def file(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Pat
             monkeypatch.setenv(str(name.value), "/demo")
     monkeypatch.setenv("IMAGE_REPOSITORY", "registry.test")
     return request.param
-
-
-def configured(file: Path) -> Config:
-    """What JupyterHub reads from it."""
-    config = Config()
-
-    def run(path: Path) -> None:
-        known = {"get_config": lambda: config, "load_subconfig": lambda _: run(PRODUCTION)}
-        runpy.run_path(str(path), init_globals=known)
-
-    run(file)
-    return config
 
 
 def test_nothing_is_decided_in_it(file: Path) -> None:
@@ -59,11 +45,16 @@ def test_every_option_in_it_exists(file: Path) -> None:
         assert set(options) <= set(KNOWN[section].class_traits(config=True)), section
 
 
-def test_a_site_replaces_every_value_in_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_site_replaces_every_value_in_capitals(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     placeholder = re.compile(r"FACILITY|EXAMPLE|HUB-ADMINISTRATOR|/DATA")
     assert placeholder.search(str(configured(PRODUCTION)))
     monkeypatch.setenv("IMAGE_REPOSITORY", "registry.test")
-    assert not placeholder.search(str(configured(ON_KUBERNETES)))
+    of_the_how_to = tmp_path / "jupyterhub_config.py"
+    of_the_how_to.write_text(files_of_the_how_to()["jupyterhub_config.py"])
+    for file in (ON_KUBERNETES, of_the_how_to):
+        assert not placeholder.search(str(configured(file)))
 
 
 def test_images_of_the_deployment_have_this_version() -> None:

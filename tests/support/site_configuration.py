@@ -1,0 +1,34 @@
+"""Configuration files as JupyterHub reads them, a site's on top of the production's."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+from traitlets.config import Config
+
+from tests.support.people import ROOT
+
+PRODUCTION = ROOT / "jupyterhub_config.py"
+
+
+HOW_TO = ROOT / "docs" / "how-to" / "deploy-on-kubernetes.md"
+
+
+def files_of_the_how_to() -> dict[str, str]:
+    """The overlay that the how-to gives: name → content."""
+    blocks = re.findall(r"```\w+\n# overlays/facility/(\S+)\n(.*?)```", HOW_TO.read_text(), re.S)
+    return dict(blocks)
+
+
+def configured(file: Path) -> Config:
+    """What is configured by ``file``; ``production.py`` is that of the repository."""
+    config = Config()
+
+    def run(path: Path) -> None:
+        known = {"get_config": lambda: config, "load_subconfig": lambda _: run(PRODUCTION)}
+        runpy.run_path(str(path), init_globals=known)
+
+    run(file)
+    return config
