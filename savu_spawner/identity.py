@@ -132,21 +132,22 @@ def check_not_locked(attributes: Mapping[str, Sequence[str]], today: date | None
         raise AccountRefused("Your account is locked.")
 
 
-def parse_group(names: Sequence[str], gids: Sequence[str], gid_attribute: str) -> Group:
-    """A group from its entry's values; of several names the entry's first.
+def parse_group(names: Sequence[str], gids: Sequence[str], gid_attribute: str) -> list[Group]:
+    """A group from its entry's values, once for each of its names: rules go by any of them.
 
     Raises:
         AccountIncomplete: a value is missing or absurd; leaving the group out would silently take
             from the user what it gives, or spare them a rule that it stands for.
         AccountRefused: its id is 0.
     """
-    name = names[0] if names else ""
-    if not name or not name.isprintable():
-        raise AccountIncomplete(
-            "One of your groups has no usable name in the directory.",
-            log_message=f"a group's name is {name[:60]!r}",
-        )
-    return Group(name, parse_id(gids, gid_attribute, f"Your group “{name}”"))
+    for name in names or ("",):
+        if not name or not name.isprintable():
+            raise AccountIncomplete(
+                "One of your groups has no usable name in the directory.",
+                log_message=f"a group's name is {name[:60]!r}",
+            )
+    gid = parse_id(gids, gid_attribute, f"Your group “{names[0]}”")
+    return [Group(name, gid) for name in names]
 
 
 def make_identity(
@@ -225,8 +226,7 @@ class AccountPolicy(LoggingConfigurable):
         help="""
         Groups whose members get no session, by name: stronger than ``required_groups``.
 
-        The primary group counts. A group that the directory knows by several names is better
-        refused by its number, see ``refused_gids``.
+        The primary group counts, and of a group with several names each of them.
 
             c.AccountPolicy.refused_groups = ["dls_sysadmin", "functional_accounts"]
         """,

@@ -117,6 +117,7 @@ class LdapDirectory(LdapSettings):
         False says nothing else about an account, not even whether there is one.
 
         Raises:
+            AccountAmbiguous: it is the password of one of several accounts that could be meant.
             DirectoryUnavailable: nobody knows at the moment, or passwords cannot be sent safely.
         """
         if not self.may_send_passwords:
@@ -134,7 +135,11 @@ class LdapDirectory(LdapSettings):
         nobody = name_below(self.name_attribute, name, self.user_base)
         for dn in [user.dn for user in users] or [nobody]:
             if await self._servers.run(_bind_as(dn, password), deadline, pooled=False):
-                return bool(users)
+                if not users:
+                    return False
+                # Whoever else is called so, or could be, has another password for the same name.
+                self._one(name, found)
+                return True
         return False
 
     async def close(self) -> None:
@@ -220,11 +225,10 @@ class LdapDirectory(LdapSettings):
         uid = parse_id(user.values(self.uid_attribute), self.uid_attribute)
         gid = parse_id(user.values(self.gid_attribute), self.gid_attribute)
         check_not_locked(user.attributes)
-        return make_identity(
-            name, self._display_name(user), uid, gid, [self._group(group) for group in groups]
-        )
+        named = [group for entry in groups for group in self._groups(entry)]
+        return make_identity(name, self._display_name(user), uid, gid, named)
 
-    def _group(self, entry: Entry) -> Group:
+    def _groups(self, entry: Entry) -> Sequence[Group]:
         return parse_group(
             entry.values(self.group_name_attribute),
             entry.values(self.gid_attribute),

@@ -259,7 +259,7 @@ async def test_group_without_id_is_not_left_out(start_server: StartServer, ask: 
 
 async def test_two_thousand_groups_are_all_there(start_server: StartServer, ask: Ask) -> None:
     groups = [posix_group(f"visit_{n}", 50000 + n, "ada") for n in range(2000)]
-    directory = ask(start_server(entries(*groups), options=["sizelimit 5000"]))
+    directory = ask(start_server(entries(*groups), options=["sizelimit 5000"]), timeout=60)
     ada = await directory.identity("ada")
     assert ada.gids == (31001, *range(50000, 52000))
     assert (await directory.identities(["ada"]))["ada"] == ada
