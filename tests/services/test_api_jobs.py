@@ -25,7 +25,7 @@ from savu_format.process_list import ProcessList, Step, read, write
 
 from tests.support.fake_engine import FakeEngine, fake_engine
 
-SOON = 20.0
+SOON = 60.0
 LOADER = "savu.plugins.loaders.full_field_loaders.nxtomo_loader"
 DATA_PATH = "entry1/tomo_entry/data/data"
 
@@ -169,8 +169,8 @@ def environment(folder: Path, engine: FakeEngine, data_root: Path, state: Path) 
 async def api(tmp_path: Path, visit: Path, engine: FakeEngine) -> AsyncIterator[Api]:
     with tempfile.TemporaryDirectory(prefix="a-") as folder:
         api = Api(environment(Path(folder), engine, visit, tmp_path / "state"))
-        await api.start()
         try:
+            await api.start()
             yield api
         finally:
             await api.end()
@@ -295,6 +295,47 @@ async def test_the_engine_sees_nothing_of_the_sessions_settings(api: Api, engine
     seen = (await engine.next_run()).environment
     assert not [name for name in seen if name.startswith(("API_", "SESSION_", "JUPYTERHUB_"))]
     assert seen["HOME"] == api.environment["HOME"]
+
+
+async def test_what_runs_is_the_users_alone_until_the_job_is_over(api: Api, engine, asked):
+    """The list is code, and the visit's other members can write to the visit."""
+    job = await submitted(api, asked)
+    run = await engine.next_run()
+    folder, copy = Path(job["output"]), Path(run.argv[1])
+    assert [path.stat().st_mode & 0o777 for path in (folder, copy)] == [0o755, 0o644]
+    assert not (folder / "engine_output.txt").stat().st_mode & 0o002
+    await run.complete()
+    await api.ended(job)
+    assert [path.stat().st_mode & 0o777 for path in (folder, copy)] == [0o775, 0o664]
+
+
+async def test_a_link_in_place_of_the_output_is_not_written_through(
+    api: Api, engine, asked, tmp_path: Path
+):
+    first, second = [await submitted(api, asked) for _ in range(2)]
+    target = tmp_path / "profile"
+    target.write_text("mine")
+    (Path(second["output"]) / "engine_output.txt").symlink_to(target)
+    await (await engine.next_run()).complete()
+    ended = await api.ended(second)
+    assert (ended["state"], target.read_text()) == ("failed", "mine")
+    assert "could not be started" in ended["message"]
+    assert (await api.job(first))["state"] == "completed"
+
+
+async def test_streams_that_are_left_are_forgotten(api: Api, engine, asked):
+    assert api.process is not None
+    await submitted(api, asked)
+    await engine.next_run()
+    descriptors = Path(f"/proc/{api.process.pid}/fd")
+    async with contextlib.AsyncExitStack() as stack:
+        streams = [await stack.enter_async_context(api.events()) for _ in range(20)]
+        for stream in streams:
+            await anext(stream)
+        during = len(os.listdir(descriptors))  # noqa: PTH208
+    async with asyncio.timeout(SOON):
+        while len(os.listdir(descriptors)) > during - 20:  # noqa: PTH208
+            await asyncio.sleep(0.05)
 
 
 # -- Queues --------------------------------
@@ -699,8 +740,8 @@ async def builtin_api(tmp_path: Path, visit: Path, engine: FakeEngine) -> AsyncI
     with tempfile.TemporaryDirectory(prefix="b-") as folder:
         variables = environment(Path(folder), engine, visit, tmp_path / "state")
         api = Api({**variables, "ENGINES": "builtin", "SAVU_PYTHON": "", "SAVU_CATALOGUE": ""})
-        await api.start()
         try:
+            await api.start()
             yield api
         finally:
             await api.end()
@@ -751,6 +792,18 @@ async def test_the_builtin_engine_reconstructs(
     inside = reconstruction[27:37, 27:37].mean()
     outside = np.abs(reconstruction[:6, :6]).mean()
     assert inside > 10 * outside
+
+
+async def test_the_builtin_engine_imports_nothing_from_where_it_writes(
+    builtin_api: Api, tomography: dict[str, str]
+):
+    first, second = [await submitted(builtin_api, tomography) for _ in range(2)]
+    for name in ("argparse.py", "h5py.py", "savu_builtin.py", "numpy.py"):
+        (Path(second["output"]) / name).write_text("raise SystemExit('imported')")
+    assert (await builtin_api.job(second))["state"] == "queued"
+    ended = await builtin_api.ended(second)
+    assert ended["state"] == "completed", ended["message"]
+    assert (await builtin_api.job(first))["state"] == "completed"
 
 
 async def test_the_builtin_engine_can_be_cancelled(builtin_api: Api, tomography: dict[str, str]):

@@ -17,8 +17,8 @@ from typing import Any
 
 import httpx
 
-START_SECONDS = 20.0
-STOP_SECONDS = 15.0
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
 
 
 def api_environment(data_roots: Sequence[Path], run: Path, **changes: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 
 from savu_api import files, plugins, problems, process_lists, session
 from savu_api.activity import Activity, ActivityMiddleware
+from savu_api.apart import get_ready
 from savu_api.bounded_body import BoundedBodyMiddleware
 from savu_api.engines import Engines, load_engines
 from savu_api.entries import Plugins
@@ -49,6 +51,7 @@ def create_app(settings: Settings, engines: Engines | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await queue.start()
+        threading.Thread(target=get_ready, daemon=True).start()
         try:
             yield
         finally:

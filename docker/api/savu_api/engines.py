@@ -162,7 +162,8 @@ def clean_environment(program: str, given: Mapping[str, str] = os.environ) -> di
 
 def _builtin(settings: Settings) -> Engine:
     variables = clean_environment(sys.executable)
-    argv = (sys.executable, "-m", "savu_builtin")
+    # -P: a job's working folder is where other people's files may lie, numpy.py among them.
+    argv = (sys.executable, "-P", "-m", "savu_builtin")
     catalogue = _catalogue_of([*argv, "catalogue"], variables, seconds=30)
     return Engine(
         "builtin",

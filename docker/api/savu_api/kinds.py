@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from savu_format.process_list import holds_process_list
 
+from savu_api.apart import LookFailed, apart
 from savu_api.paths import DataRoots
 from savu_api.problems import Problem
 
@@ -63,9 +64,14 @@ class Looker:
                 self._roots.open_file(path) as descriptor,
                 os.fdopen(descriptor, "rb", closefd=False) as file,
             ):
-                found = holds_process_list(file.read(MAX_LOOK_BYTES))
+                content = file.read(MAX_LOOK_BYTES)
         except (Problem, OSError):
             return False
+        try:
+            found = apart(holds_process_list, content)
+        except LookFailed:
+            # Remembered as well: each look at such a file takes seconds.
+            found = False
         with self._lock:
             self._lists[key] = found
             while len(self._lists) > _REMEMBERED:

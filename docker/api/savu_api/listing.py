@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from savu_api.apart import get_ready
 from savu_api.kinds import FileKind, Looker, is_data_name
 from savu_api.paths import DataRoots
 from savu_api.problems import Problem, file_errors
@@ -74,6 +75,7 @@ class Lister:
         if not stat.S_ISDIR(status.st_mode):
             raise Problem(400, "not-a-folder", f"{folder} is a file, and a folder is needed.")
         listing = self._names(folder, status)
+        get_ready()
         deadline = time.monotonic() + LOOK_SECONDS
         entries = tuple(
             self._entry(folder, name, is_folder, deadline)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query, Request
 from savu_format.process_list import (
@@ -18,11 +20,13 @@ from savu_format.process_list import (
     holds_process_list,
     parse,
     read_bounded,
-    write,
+    serialize,
 )
+from savu_format.whole_file import write_whole
 from starlette.responses import Response
 
 from savu_api import finding
+from savu_api.apart import LookFailed, apart
 from savu_api.blocking import in_thread
 from savu_api.engines import Engines
 from savu_api.entries import Compiled, Plugins, compile_list, entry
@@ -41,6 +45,11 @@ from savu_api.models import (
 from savu_api.paths import DataRoots
 from savu_api.problems import Problem, file_errors
 from savu_api.sending import send_file
+
+HDF5_FAILS: Final = "The file is damaged: the HDF5 library fails on it."
+
+LOCK_SECONDS: Final = 2.0
+"""How long a colleague's session is waited for that saves into the same folder just now."""
 
 FileQuery = Annotated[str, Query(description="Absolute path of the list, ending in .nxs.")]
 IfMatch = Annotated[
@@ -76,9 +85,10 @@ class ProcessLists:
         """Write a list where there is nothing. Raises Problem."""
         path = self._roots.resolve(given)
         _check_name(path)
+        content = apart(serialize, process_list)
         with self._folder_of(path) as folder, file_errors(path):
             try:
-                write(folder / path.name, process_list, overwrite=False)
+                write_whole(folder / path.name, content, overwrite=False)
             except FileExistsError as error:
                 raise Problem(
                     409,
@@ -100,9 +110,9 @@ class ProcessLists:
             stored = self._load(path)
             _check_is_list(stored, "replaced")
             _check_match(stored, if_match)
-            process_list = compile_for(stored.process_list)
+            content = apart(serialize, compile_for(stored.process_list))
             with self._folder_of(path) as folder, file_errors(path):
-                write(folder / path.name, process_list, overwrite=True)
+                write_whole(folder / path.name, content, overwrite=True)
             return self._load(path)
 
     def delete(self, given: str, if_match: str | None) -> Path:
@@ -124,13 +134,15 @@ class ProcessLists:
         ):
             try:
                 content = read_bounded(file)
-                process_list = parse(content)
-            except NotAProcessList as error:
+                process_list = apart(parse, content)
+                is_result = not apart(holds_process_list, content)
+            except (NotAProcessList, LookFailed) as error:
+                why = HDF5_FAILS if isinstance(error, LookFailed) else error
                 raise Problem(
-                    422, "not-a-process-list", f"{path} cannot be opened as a process list. {error}"
+                    422, "not-a-process-list", f"{path} cannot be opened as a process list. {why}"
                 ) from error
         tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-        return Stored(path, process_list, tag, not holds_process_list(content))
+        return Stored(path, process_list, tag, is_result)
 
     @contextlib.contextmanager
     def _folder_of(self, path: Path) -> Iterator[Path]:
@@ -139,7 +151,19 @@ class ProcessLists:
 
     @contextlib.contextmanager
     def _alone(self, path: Path) -> Iterator[None]:
-        """One change at a time to a file: of two with the same If-Match one is refused."""
+        """One change at a time to a file: of two with the same If-Match one is refused.
+
+        Colleagues have sessions of their own, so there is a lock on the list's folder as well.
+        """
+        with (
+            self._alone_here(path),
+            self._roots.open_folder(path.parent) as folder,
+            locked(folder),
+        ):
+            yield
+
+    @contextlib.contextmanager
+    def _alone_here(self, path: Path) -> Iterator[None]:
         with self._lock:
             lock, users = self._in_use.get(path, (threading.Lock(), 0))
             self._in_use[path] = (lock, users + 1)
@@ -153,6 +177,34 @@ class ProcessLists:
                     del self._in_use[path]
                 else:
                     self._in_use[path] = (lock, users - 1)
+
+
+@contextlib.contextmanager
+def locked(folder: Path, patience: float = LOCK_SECONDS) -> Iterator[None]:
+    """Hold the advisory lock on a folder, if it can be had in time.
+
+    It only narrows a race that the ETag leaves open: storage without locks, or a program that
+    keeps one for ever, is not to keep anybody from saving.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        deadline = time.monotonic() + patience
+        while not _try_lock(descriptor) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Whether there is nothing to wait for."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _check_name(path: Path) -> None:

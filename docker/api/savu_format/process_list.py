@@ -126,7 +126,7 @@ def holds_process_list(content: bytes) -> bool:
             )
     except NotAProcessList:
         return False
-    except (KeyError, RuntimeError, ValueError, OSError):
+    except (KeyError, RuntimeError, TypeError, ValueError, OSError):
         return False
 
 

@@ -13,8 +13,8 @@ def write_whole(path: str | os.PathLike[str], content: bytes, *, overwrite: bool
     """Make ``path`` hold ``content``; at every moment it holds all of the old or all of the new.
 
     The new file has the mode that the umask leaves of 0666 and the group that its folder gives
-    (setgid), so the other members of a visit can open and replace it. Where an overwritten file
-    was closed to its group or to others, the new one is too.
+    (setgid), so the other members of a visit can open and replace it. One that takes the place of
+    another stays in that one's group, and closed to its group or to others if that one was.
 
     Raises FileExistsError without ``overwrite`` if there is anything at ``path``; OSError as the
     file system gives it (ENOSPC, EACCES, …), with nothing left behind.
@@ -27,7 +27,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes, *, overwrite: bool
     try:
         try:
             if overwrite:
-                _keep_private(descriptor, target)
+                _keep_access(descriptor, target)
             _write_all(descriptor, content)
             os.fsync(descriptor)
         finally:
@@ -48,15 +48,20 @@ def _write_all(descriptor: int, content: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _keep_private(descriptor: int, target: Path) -> None:
+def _keep_access(descriptor: int, target: Path) -> None:
     try:
-        old = stat.S_IMODE(target.stat().st_mode)
+        old = target.stat()
     except FileNotFoundError:
         return
-    mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
-    if not old & stat.S_IRGRP:
+    new = os.fstat(descriptor)
+    if new.st_gid != old.st_gid:
+        # Of a group that this user is not in, the file cannot be: it gets its folder's.
+        with contextlib.suppress(PermissionError):
+            os.fchown(descriptor, -1, old.st_gid)
+    mode = stat.S_IMODE(new.st_mode)
+    if not old.st_mode & stat.S_IRGRP:
         mode &= ~stat.S_IRWXG
-    if not old & stat.S_IROTH:
+    if not old.st_mode & stat.S_IROTH:
         mode &= ~stat.S_IRWXO
     os.fchmod(descriptor, mode)
 

@@ -5,6 +5,7 @@ module         answers
 ============== ====================================================================================
 ``job``        what a job is, in memory, in its file and as JSON
 ``submission`` may this run start, and where does its output go
+``dataset``    a look into the data it is to run on
 ``preview``    which rows a preview reconstructs
 ``queue``      which job runs next; follows the running ones and tells who listens
 ``runner``     submit, poll, cancel: what runs a job (a batch cluster could be another)

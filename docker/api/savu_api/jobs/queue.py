@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ from savu_api.jobs.local import LocalRunner
 from savu_api.jobs.result import find_output_dataset, find_result
 from savu_api.jobs.runner import Ended, Run, Runner
 from savu_api.jobs.store import JobStore
-from savu_api.jobs.submission import discard
+from savu_api.jobs.submission import discard, open_to_group
 from savu_api.jobs.user_log import UserLog, progress, read_line
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,14 @@ class JobStateConflict(Exception):
     """The job's state forbids it; the message says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A job that runs: its queue, also once it is forgotten, and the task that follows it."""
+
+    queue: QueueName
+    task: asyncio.Task[None]
+
+
 class JobQueue:
     """All jobs of one user's session."""
 
@@ -84,7 +92,9 @@ class JobQueue:
         self._at_once = at_once
         self._jobs: dict[str, Job] = {}
         self._cancelled: set[str] = set()
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._unsaved: set[str] = set()
+        """Jobs that are further than their files say: the disk was full."""
+        self._running: dict[str, _Place] = {}
         self._cancels: set[asyncio.Task[None]] = set()
         self._events = Events()
         self._storing = asyncio.Lock()
@@ -107,6 +117,7 @@ class JobQueue:
             found = await asyncio.to_thread(
                 _with_files, await asyncio.to_thread(_with_progress, job)
             )
+            await asyncio.to_thread(open_to_group, job)
             await self._change(ended(found, "failed", LOST, incomplete=True))
         self._open = True
         self._start_next()
@@ -118,9 +129,11 @@ class JobQueue:
             await self._runner.cancel(job_id, patience=0)
         if self._running:
             # A job whose folder is on a dead file server is not waited for; its processes are gone.
-            await asyncio.wait(self._running.values(), timeout=STOP_SECONDS)
+            tasks = [place.task for place in self._running.values()]
+            await asyncio.wait(tasks, timeout=STOP_SECONDS)
         for task in self._cancels:
             task.cancel()
+        await self._save_unsaved()
         self._events.close()
         self._store.unlock()
 
@@ -208,11 +221,11 @@ class JobQueue:
     def _start_next(self) -> None:
         """Fill the free places of every queue."""
         for queue in QUEUES if self._open else ():
-            running = sum(self._jobs[each].queue == queue for each in self._running)
+            running = sum(place.queue == queue for place in self._running.values())
             for job in self._waiting(queue)[: max(0, self._at_once[queue] - running)]:
                 self._jobs[job.id] = replace(job, state="running", started=now())
                 task = asyncio.create_task(self._run(job.id), name=f"job {job.id}")
-                self._running[job.id] = task
+                self._running[job.id] = _Place(queue, task)
 
     async def _run(self, job_id: str) -> None:
         try:
@@ -223,7 +236,8 @@ class JobQueue:
                 "The job could not be followed: its administrator finds the reason in the log."
             )
             await self._runner.cancel(job_id, patience=0)
-            await self._change(ended(self._jobs[job_id], "failed", message, incomplete=True))
+            if (job := self._jobs.get(job_id)) and not job.finished:
+                await self._change(ended(job, "failed", message, incomplete=True))
         finally:
             self._cancelled.discard(job_id)
             del self._running[job_id]
@@ -240,6 +254,7 @@ class JobQueue:
         if engine is None or not engine.available:
             reason = engine.reason if engine else "it is no longer offered."
             message = f"The engine {job.engine} cannot be used any more: {reason}"
+            await asyncio.to_thread(open_to_group, job)
             await self._change(ended(job, "failed", message))
             return
         argv = engine.command(job.dataset, job.list_copy, job.folder.parent, job.folder.name)
@@ -294,6 +309,7 @@ class JobQueue:
             job, verdict.state, message, exit_code=end.exit_code, incomplete=verdict.incomplete
         )
         job = await asyncio.to_thread(_with_files, job)
+        await asyncio.to_thread(open_to_group, job)
         log.info("job %s: %s %s", job_id, job.state, job.message)
         await self._change(job)
 
@@ -302,15 +318,29 @@ class JobQueue:
     async def _change(self, job: Job) -> None:
         """``job`` as it is now: to memory, to the disk, to who listens."""
         self._jobs[job.id] = job
-        try:
-            async with self._storing:
-                # The newest state, should another change have overtaken this one.
-                if newest := self._jobs.get(job.id):
-                    await asyncio.to_thread(self._store.save, newest)
-        except OSError as error:
-            # The job itself goes on: a full home directory is not to cost a reconstruction.
-            log.error("job %s could not be stored: %s", job.id, error)
-        self._tell(job)
+        self._unsaved.add(job.id)
+        await self._save_unsaved()
+        # The newest state, should another change have overtaken this one, or nothing if the job
+        # was forgotten meanwhile.
+        if newest := self._jobs.get(job.id):
+            self._tell(newest)
+
+    async def _save_unsaved(self) -> None:
+        """Every job whose file is behind; what cannot be written now is tried at the next change.
+
+        The jobs themselves go on: a full home directory is not to cost a reconstruction.
+        """
+        async with self._storing:
+            for job_id in list(self._unsaved):
+                job = self._jobs.get(job_id)
+                try:
+                    if job is not None:
+                        await asyncio.to_thread(self._store.save, job)
+                except OSError as error:
+                    log.error("job %s could not be stored: %s", job_id, error)
+                else:
+                    if job is self._jobs.get(job_id):
+                        self._unsaved.discard(job_id)
 
     def _tell(self, job: Job) -> None:
         self._events.send(job.id, Event("job", self.json(job)))

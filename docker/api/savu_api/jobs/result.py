@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from savu_api.apart import LookFailed, apart
 from savu_api.jobs.job import Result
 
 if TYPE_CHECKING:
@@ -24,6 +25,14 @@ def find_output_dataset(folder: Path, dataset_stem: str) -> Path | None:
 
 def find_result(output_dataset: Path) -> Result | None:
     """The last ``final_result*`` whose data opens; None if there is none or the file is damaged."""
+    try:
+        return apart(look, output_dataset)
+    except LookFailed:
+        return None
+
+
+def look(output_dataset: Path) -> Result | None:
+    """As ``find_result``, to be done apart."""
     import h5py
 
     try:
@@ -34,7 +43,7 @@ def find_result(output_dataset: Path) -> Result | None:
                 path = f"/entry/{name}/data"
                 if (shape := _shape(file, path)) is not None:
                     return Result(str(output_dataset), path, shape)
-    except (OSError, RuntimeError, ValueError):
+    except (OSError, RuntimeError, TypeError, ValueError):
         return None
     return None
 

@@ -83,11 +83,15 @@ class JobStore:
         temporary = file.with_suffix(".json.new")
         text = json.dumps(to_record(job), indent=1).encode()
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(file)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(file)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
 
     def forget(self, job_id: str) -> None:
         self._file(job_id).unlink(missing_ok=True)

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from savu_format.process_list import NotAProcessList, ProcessList, Step, read, write
+from savu_format.process_list import (
+    NotAProcessList,
+    ProcessList,
+    Step,
+    parse,
+    read_bounded,
+    serialize,
+)
 
+from savu_api.apart import LookFailed, apart
 from savu_api.engines import Engine, Engines, is_loader
+from savu_api.jobs.dataset import NotADataset, look
 from savu_api.jobs.job import Job, QueueName, Rows, now
 from savu_api.jobs.preview import NoPreview, preview_entries
 from savu_api.jobs.user_log import Progress
@@ -54,7 +65,7 @@ def prepare(submission: Submission, resolve: Callable[[str], Path], engines: Eng
     for path in (submission.process_list, submission.dataset, submission.output):
         _check_text(path)
     list_path = _readable_file(resolve(submission.process_list), "process list")
-    process_list = _read_list(list_path)
+    content, process_list = _read_list(list_path)
     engine = _engine(submission.engine, engines, process_list)
     loader = next((step for step in process_list.steps if step.active and is_loader(step)), None)
     if loader is None:
@@ -85,11 +96,10 @@ def prepare(submission: Submission, resolve: Callable[[str], Path], engines: Eng
         progress=Progress(steps=count_steps(process_list)),
     )
     try:
-        # What was submitted is what runs, whatever becomes of the list while the job waits.
-        if entries is None:
-            shutil.copyfile(list_path, job.list_copy)
-        else:
-            write(job.list_copy, with_preview(process_list, loader, entries), overwrite=False)
+        # What was checked is what runs, whatever becomes of the list meanwhile.
+        if entries is not None:
+            content = apart(serialize, with_preview(process_list, loader, entries))
+        _write_copy(job.list_copy, content)
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise _cannot_write(folder, error) from error
@@ -106,6 +116,16 @@ def with_preview(process_list: ProcessList, loader: Step, entries: list[str]) ->
     changed = replace(loader, parameters={**loader.parameters, "preview": list(entries)})
     steps = tuple(changed if step is loader else step for step in process_list.steps)
     return replace(process_list, steps=steps)
+
+
+def open_to_group(job: Job) -> None:
+    """Let the visit's other members replace what is in the folder of a job that is over.
+
+    Until then the folder and its list are theirs to read only: what lies there is run as the user.
+    """
+    for path in (job.list_copy, job.folder):
+        with contextlib.suppress(OSError):
+            path.chmod(stat.S_IMODE(path.stat().st_mode) | stat.S_IWGRP)
 
 
 def discard(job: Job) -> None:
@@ -127,11 +147,16 @@ def _check_text(path: str) -> None:
         ) from error
 
 
-def _read_list(path: Path) -> ProcessList:
+def _read_list(path: Path) -> tuple[bytes, ProcessList]:
+    """The file's bytes and the list in them, read once: the file may be replaced at any time."""
     try:
-        return read(path)
-    except NotAProcessList as error:
-        raise SubmissionRefused(422, "not-a-process-list", str(error)) from error
+        with path.open("rb") as file:
+            content = read_bounded(file)
+        return content, apart(parse, content)
+    except (NotAProcessList, LookFailed) as error:
+        why = f"{path} is damaged: the HDF5 library fails on it."
+        detail = why if isinstance(error, LookFailed) else str(error)
+        raise SubmissionRefused(422, "not-a-process-list", detail) from error
 
 
 def _engine(name: str | None, engines: Engines, process_list: ProcessList) -> Engine:
@@ -185,8 +210,6 @@ def _preview(loader: Step, shape: tuple[int, ...] | None) -> tuple[list[str], Ro
 
 def _data_shape(dataset: Path, loader: Step) -> tuple[int, ...] | None:
     """The shape the loader will see, None if only the engine can know. Raises SubmissionRefused."""
-    import h5py
-
     if dataset.is_dir():
         if loader.name in FOLDER_LOADERS:
             return None
@@ -194,36 +217,25 @@ def _data_shape(dataset: Path, loader: Step) -> tuple[int, ...] | None:
             422, "not-a-dataset", f"{dataset} is a folder, and {loader.name} reads a file."
         )
     _readable_file(dataset, "dataset")
-    try:
-        file = h5py.File(dataset, "r", locking=False)
-    except OSError as error:
-        raise SubmissionRefused(422, "not-a-dataset", _why_not_hdf5(dataset, error)) from error
     path = loader.parameters.get("data_path")
-    if not isinstance(path, str):
-        file.close()
+    try:
+        shape = apart(look, dataset, path if isinstance(path, str) else None)
+    except NotADataset as error:
+        raise SubmissionRefused(422, "not-a-dataset", str(error)) from error
+    except LookFailed as error:
+        detail = f"{dataset} cannot be looked into ({error}): it is damaged, or its storage hangs."
+        raise SubmissionRefused(422, "not-a-dataset", detail) from error
+    except LookupError as error:
+        raise SubmissionRefused(
+            422,
+            "no-such-data",
+            f"{loader.name} reads {path}, which {dataset.name} does not hold "
+            "or which links to a file that cannot be opened.",
+        ) from error
+    if shape is None:
         return None
-    with file:
-        try:
-            shape = tuple(int(length) for length in file[path].shape)
-        except (KeyError, AttributeError, OSError, RuntimeError, ValueError) as error:
-            raise SubmissionRefused(
-                422,
-                "no-such-data",
-                f"{loader.name} reads {path}, which {dataset.name} does not hold "
-                "or which links to a file that cannot be opened.",
-            ) from error
     frames_a_scan = loader.parameters.get("3d_to_4d")
     return (*shape, 1) if frames_a_scan and len(shape) == 3 else shape
-
-
-def _why_not_hdf5(dataset: Path, error: OSError) -> str:
-    import h5py
-
-    try:
-        h5py.File(dataset, "r", swmr=True, locking=False).close()
-    except OSError:
-        return f"{dataset} cannot be opened as an HDF5 file ({error}). Is it damaged or cut short?"
-    return f"{dataset} is still being written: run it again once the scan is complete."
 
 
 def _readable_file(path: Path, what: str) -> Path:
@@ -254,13 +266,19 @@ def _make_run_folder(output: Path, stem: str, *, preview: bool) -> Path:
     for attempt in range(100):
         folder = output / (f"{name}_{attempt}" if attempt else name)
         try:
-            folder.mkdir()
+            folder.mkdir(mode=0o755)
         except FileExistsError:
             continue
         except OSError as error:
             raise _cannot_write(folder, error) from error
         return folder
     raise SubmissionRefused(409, "too-many-runs", f"{output} has a hundred runs of this second.")
+
+
+def _write_copy(path: Path, content: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, 0o644), "wb") as file:
+        file.write(content)
 
 
 def _cannot_write(folder: Path, error: OSError) -> SubmissionRefused:

@@ -144,7 +144,8 @@ def _signals_as_bytes() -> int:
 
 def _start(request: dict[str, Any]) -> int:
     """The engine's pid. Raises OSError if there is no such program or folder."""
-    with open(request["output"], "ab", buffering=0) as output:  # noqa: PTH123
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(request["output"], flags, 0o666 & ~UMASK), "wb", 0) as output:
         process = subprocess.Popen(
             request["argv"],
             env=request["environment"],
