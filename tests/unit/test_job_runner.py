@@ -17,7 +17,7 @@ from savu_api.jobs.runner import Ended, Run
 
 from tests.support.fake_engine import FakeEngine, fake_engine
 
-SOON = 20.0
+SOON = 60.0
 
 
 @pytest_asyncio.fixture
