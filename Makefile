@@ -80,12 +80,12 @@ $(STAMPS)/venv-hub5: $(SETUP)
 
 $(STAMPS)/proxy: package.json package-lock.json $(STAMPS)/venv
 	@echo "configurable-http-proxy"
-	@npm ci --silent
+	@npm ci --loglevel=error
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/page-packages: docker/web/page/package.json docker/web/page/package-lock.json $(STAMPS)/venv
-	@echo "Packages of the page"
-	@npm --prefix docker/web/page ci --silent
+	@echo "npm packages of the page, a minute or two the first time"
+	@npm --prefix docker/web/page ci --loglevel=error
 	@mkdir -p $(@D) && touch $@
 
 PAGE := $(shell find docker/web/page -path '*/node_modules' -prune -o -type f -print 2>/dev/null)

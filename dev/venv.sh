@@ -22,7 +22,7 @@ export PYTHON
     exit 1
 }
 
-echo "Virtual environment $venv"
+echo "Virtual environment $venv: Python packages, some minutes the first time"
 "$PYTHON" -m venv "$venv"
 "$venv/bin/pip" install --quiet --disable-pip-version-check \
     -e ".$extras" -e docker/gate -e docker/web -e 'docker/api[builtin]' -e docker/dataserver "$@"

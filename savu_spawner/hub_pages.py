@@ -11,12 +11,25 @@ In ``jupyterhub_config.py``::
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from jupyterhub.handlers.base import BaseHandler
 from tornado import web
 
 TEMPLATES = str(Path(__file__).parent / "templates")
 """Pages that extend JupyterHub's home and not-running pages."""
+
+
+def how_it_ended(spawner: Any) -> dict[str, str] | None:
+    """``{when, reason}`` of a session that is over, or about to be; None of one that is not.
+
+    While a session is being ended its open page has noticed already, and asks.
+    """
+    if spawner is None or spawner.ready or spawner.pending not in (None, "stop"):
+        return None
+    # A hub may have other spawners beside ours.
+    ended: dict[str, str] | None = getattr(spawner, "ended", None)
+    return ended
 
 
 class EndedHandler(BaseHandler):  # type: ignore[misc]
@@ -33,11 +46,12 @@ class EndedHandler(BaseHandler):  # type: ignore[misc]
         if visitor.name != user_name and not visitor.admin:
             raise web.HTTPError(404)
         user = self.find_user(user_name)
-        spawner = user and user.spawners.get(server_name)
+        # JupyterHub forgets a named server's spawner when it stops; its row in the database stays.
+        is_known = user and server_name in user.orm_user.orm_spawners
+        spawner = user.spawners[server_name] if is_known else None
         self.set_header("Content-Type", "application/json")
         self.set_header("Cache-Control", "no-store")
-        ended = getattr(spawner, "ended", None)
-        self.finish(ended if ended and not spawner.active else "null")
+        self.finish(how_it_ended(spawner) or "null")
 
 
 HANDLERS = [(r"/savu/ended/([^/]+)/?([^/]*)", EndedHandler)]

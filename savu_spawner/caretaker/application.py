@@ -298,4 +298,6 @@ async def _set_when_gone(pid: int, end: asyncio.Event) -> None:
 
 def main() -> None:
     """Run as a program."""
-    Caretaker.launch_instance()
+    # Before it listens for signals there is nothing to tidy up either.
+    with contextlib.suppress(KeyboardInterrupt):
+        Caretaker.launch_instance()

@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from demo.bed import Bed
+from demo.visitor import text_of
 from savu_spawner.contract import PROGRAMS
 from savu_spawner.local_session import SessionFolder
 from tests.support.needs import needs_root
@@ -167,6 +168,24 @@ def test_stopped_session_is_told_to_the_open_page_and_the_next_one(bed: Bed) -> 
     ada.ensure_session()
     assert "Your last session ended" not in ada.home()
     stop_session(bed, "ada")
+
+
+def test_end_of_a_named_server_is_told_to_its_page_and_by_its_name(bed: Bed) -> None:
+    ada = person(bed, "ada")
+    ada.ensure_session("second")
+    stop_session(bed, "ada", "second")
+    ended = ada.http.get(f"{bed.url}hub/savu/ended/ada/second").json()
+    assert "administrator" in ended["reason"]
+    assert "Your session “second” ended" in ada.home()
+    assert "Your session “second” ended" in text_of(ada.open_session("second"))
+    ada.hub("DELETE", "users/ada/servers/second", json={"remove": True})
+    assert "second" not in ada.home()
+
+
+def test_nothing_is_told_of_a_server_that_never_was(bed: Bed) -> None:
+    ada = person(bed, "ada")
+    assert ada.http.get(f"{bed.url}hub/savu/ended/ada/never").json() is None
+    assert "never" not in ada.home()
 
 
 def test_how_a_session_ended_is_not_told_to_others(bed: Bed) -> None:

@@ -59,7 +59,7 @@ class Tab:
     def go_to(self, path: str) -> None:
         """Paste an absolute path."""
         self.page.get_by_role("textbox", name="Path", exact=True).fill(path)
-        self.page.get_by_role("button", name="Go").click()
+        self.page.get_by_role("button", name="Go", exact=True).click()
 
     def open_entry(self, name: str) -> None:
         """Click an entry of the folder shown."""

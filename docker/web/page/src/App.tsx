@@ -14,6 +14,7 @@ import type { Session } from "./services/types";
 import { SessionPanels } from "./session/SessionPanels";
 import { LoginNeeded, SessionGone } from "./session/problems";
 import { SessionContext, placeOf, useSessionQuery, useSessionState } from "./session/useSession";
+import { Contained } from "./shared/Contained";
 import { ProblemAlert } from "./shared/ProblemAlert";
 
 export function App() {
@@ -30,7 +31,9 @@ export function App() {
       />
       {session.data ? (
         <SessionContext.Provider value={session.data}>
-          <Workbench session={session.data} onUnsaved={setUnsaved} />
+          <Contained>
+            <Workbench session={session.data} onUnsaved={setUnsaved} />
+          </Contained>
         </SessionContext.Provider>
       ) : (
         <Center h="100vh">

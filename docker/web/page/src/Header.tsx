@@ -4,12 +4,14 @@ import {
   Badge,
   Button,
   Group,
+  Popover,
   Text,
   Tooltip,
   useComputedColorScheme,
   useMantineColorScheme,
 } from "@mantine/core";
 import {
+  IconHelp,
   IconHome,
   IconLayoutSidebar,
   IconLogout,
@@ -77,10 +79,22 @@ export function Header({ session, filesShown, onToggleFiles }: Props) {
 function Support({ contact }: { contact: string }) {
   if (!contact) return null;
   const email = /[\w.+-]+@[\w.-]+\w/.exec(contact)?.[0];
+  const [before, after] = email ? contact.split(email) : [contact];
   return (
-    <Text size="sm" c="dimmed" truncate maw={280}>
-      Help: {email ? <Anchor href={`mailto:${email}`}>{contact}</Anchor> : contact}
-    </Text>
+    <Popover position="bottom-end" withArrow shadow="md">
+      <Popover.Target>
+        <Button variant="subtle" color="gray" size="xs" leftSection={<IconHelp size={16} />}>
+          Help
+        </Button>
+      </Popover.Target>
+      <Popover.Dropdown maw={340}>
+        <Text size="sm">
+          For help, contact {before}
+          {email && <Anchor href={`mailto:${email}`}>{email}</Anchor>}
+          {after}.
+        </Text>
+      </Popover.Dropdown>
+    </Popover>
   );
 }
 

@@ -1,17 +1,16 @@
 import { Button, Center, Group, Loader, Select, Stack, Tabs, Text, Title } from "@mantine/core";
 import { IconDownload } from "@tabler/icons-react";
-import { Suspense, lazy, useState } from "react";
+import { useState } from "react";
 import { useLocation } from "../location";
 import { downloadUrl } from "../services/api";
 import { CopyPathButton } from "../shared/CopyPathButton";
 import { ProblemAlert } from "../shared/ProblemAlert";
 import { baseName } from "../shared/paths";
+import { ContentsView } from "./ContentsView";
 import { MetadataTable } from "./MetadataTable";
 import { FramesView, SinogramView, VolumeView } from "./TomogramViews";
 import { describeVolume, rankVolumes, type FileContents } from "./tomogram";
 import { useSurvey } from "./useTomogram";
-
-const FileViewer = lazy(() => import("./FileViewer"));
 
 export function DataPane() {
   const [location] = useLocation();
@@ -134,15 +133,7 @@ function Views({ file, contents }: { file: string; contents: FileContents }) {
         <MetadataTable file={file} contents={contents} tomogram={tomogram} />
       </Tabs.Panel>
       <Tabs.Panel value="contents" className="fill">
-        <Suspense
-          fallback={
-            <Center className="fill">
-              <Loader aria-label="Opening the viewer" />
-            </Center>
-          }
-        >
-          <FileViewer file={file} />
-        </Suspense>
+        <ContentsView file={file} />
       </Tabs.Panel>
     </Tabs>
   );

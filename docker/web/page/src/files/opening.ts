@@ -1,10 +1,10 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useCallback } from "react";
 import { useLocation } from "../location";
-import { getFolder } from "../services/api";
+import { downloadUrl, getFolder } from "../services/api";
 import type { Entry } from "../services/types";
 import { Problem, hasStatus } from "../session/problems";
-import { showDone } from "../shared/notices";
+import { showDownload } from "../shared/notices";
 import { baseName, folderOf } from "../shared/paths";
 
 /** What opening an entry means: a folder is listed, data is shown, a process list is edited. */
@@ -25,7 +25,7 @@ export function useOpenEntry(): (entry: Entry) => void {
           go({ view: "list", list: entry.path });
           break;
         case "file":
-          showDone(entry.name, "This kind of file cannot be shown here; it can be downloaded.");
+          showDownload(entry.name, downloadUrl(entry.path));
       }
     },
     [go, queries],

@@ -2,31 +2,9 @@ import { Alert, Button, Group, Modal, Stack, Text } from "@mantine/core";
 import { IconPlugConnectedX } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { formatTime } from "../shared/quantities";
+import { askWhy } from "./ended";
 import type { SessionState } from "./monitor";
-import { endedUrl, startAgainUrl, type SessionPlace } from "./place";
-
-interface Ended {
-  when: string | null;
-  reason: string | null;
-}
-
-/** Why the session ended, if the hub knows; null whenever it cannot be found out. */
-async function askWhy(place: SessionPlace): Promise<Ended | null> {
-  try {
-    // The hub's own XSRF cookie is not this page's to read; JupyterHub asks for no token on
-    // same-origin "no-cors" reads.
-    const response = await fetch(endedUrl(place), {
-      mode: "no-cors",
-      credentials: "same-origin",
-      signal: AbortSignal.timeout(5000),
-    });
-    if (!response.ok) return null;
-    const answer: unknown = await response.json();
-    return answer && typeof answer === "object" ? (answer as Ended) : null;
-  } catch {
-    return null;
-  }
-}
+import { startAgainUrl, type SessionPlace } from "./place";
 
 interface Props {
   state: SessionState;

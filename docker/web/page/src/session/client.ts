@@ -1,5 +1,6 @@
 /** Requests to the session's services; the only place that calls `fetch`. */
 
+import { showDataserverRestarting } from "../shared/notices";
 import { classify } from "./answers";
 import { monitor } from "./monitor";
 import { LoginNeeded, Problem, SessionGone, Unreachable } from "./problems";
@@ -68,7 +69,10 @@ async function failure(response: Response, action: string): Promise<Error> {
     monitor.suspect();
     return new Unreachable(action, problem.message);
   }
-  if (problem.code === "dataserver-down") return new Unreachable(action, problem.message);
+  if (problem.code === "dataserver-down") {
+    showDataserverRestarting();
+    return new Unreachable(action, problem.message);
+  }
   return problem;
 }
 
