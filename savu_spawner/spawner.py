@@ -360,7 +360,7 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
             return None
         if pod is not None and self.delete_stopped_pods:
             try:
-                await self._pods.delete(self.pod_name, self.record.uid, self.delete_grace_period)
+                await self._pods.delete(self.pod_name, self.record.uid, self._grace_seconds)
             except (ApiException, *UNREACHABLE) as error:
                 # Reported as running until the deletion is accepted: else nobody asks again.
                 self.log.warning("%s: pod not deleted: %s", self._log_name, sentence_of(error))
@@ -421,7 +421,7 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
         if self.record is not None and not self.ended:
             self.ended = ended_now(STOPPED)
         self._forget_session()
-        await self._remove_earlier(0 if now else self.delete_grace_period)
+        await self._remove_earlier(1 if now else self._grace_seconds)
         self.audit_end(self.ended["reason"] if self.ended else STOPPED)
 
     def get_state(self) -> dict[str, Any]:
@@ -559,7 +559,7 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
                 return there
             self._refuse_to_replace(there)
             self.say(20, "Your previous session is still stopping; waiting for it…")
-            await self._remove_earlier(0 if is_on_lost_node(there) else self.delete_grace_period)
+            await self._remove_earlier(0 if is_on_lost_node(there) else self._grace_seconds)
 
     def _refuse_to_replace(self, there: Mapping[str, Any]) -> None:
         """Raise if the pod that has this session's name is not to be deleted."""
@@ -680,7 +680,7 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
                 )
                 self._kept = uid
                 return
-            await self._pods.delete(self.pod_name, uid, self.delete_grace_period)
+            await self._pods.delete(self.pod_name, uid, self._grace_seconds)
 
     async def _log_last_words(self) -> None:
         """The pod's events and the last lines of each of its containers, in the hub's log."""
@@ -703,6 +703,11 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
     @property
     def _pods(self) -> Pods:
         return Pods(self.api, self.namespace, self.k8s_api_request_timeout, self.log)
+
+    @property
+    def _grace_seconds(self) -> int:
+        """Never 0: that takes a pod out of the books although its programs may still run."""
+        return max(1, self.delete_grace_period)
 
     def _pod(self) -> dict[str, Any] | None:
         """The pod as the watch last brought it."""
