@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,7 +14,9 @@ from uuid import uuid4
 import pytest
 from kubernetes_asyncio import client, config, watch
 
-from dev.cluster import CannotRun, Cluster, programs
+from dev.cluster import CannotRun, Cluster, programs, write_image
+from tests.cluster.pods import IMAGE
+from tests.cluster.sessions import Sessions, sessions_in
 from tests.support.needs import missing
 
 
@@ -52,6 +56,13 @@ def driver(cluster: TestCluster) -> Cluster:
     return cluster.driver
 
 
+@pytest.fixture(scope="session")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive of an image with nothing in it but the probe."""
+    archive = tmp_path_factory.mktemp("image") / "probe.tar"
+    return write_image(archive, IMAGE, {"probe": programs.PROBE}, ["/probe"])
+
+
 @pytest.fixture(scope="module")
 def cluster_of_the_module(
     driver: Cluster, tmp_path_factory: pytest.TempPathFactory
@@ -87,6 +98,22 @@ async def namespace(kubernetes: client.ApiClient) -> AsyncIterator[str]:
     await make_namespace(kubernetes, name)
     yield name
     await client.CoreV1Api(kubernetes).delete_namespace(name)
+
+
+@pytest.fixture
+def data() -> Iterator[Path]:
+    """A folder of this machine that every user may enter, for host paths of all nodes."""
+    folder = Path(tempfile.mkdtemp(prefix="savu-data-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+async def sessions(cluster: TestCluster, namespace: str, data: Path) -> AsyncIterator[Sessions]:
+    """Sessions in the test's own namespace."""
+    async with sessions_in(cluster.kubeconfig, namespace, data) as made:
+        yield made
 
 
 @asynccontextmanager

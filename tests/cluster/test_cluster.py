@@ -18,12 +18,11 @@ import httpx
 import pytest
 from kubernetes_asyncio import client
 
-from dev.cluster import Cluster, ClusterError, components, programs, tools, write_image
+from dev.cluster import Cluster, ClusterError, components, tools
 from dev.cluster.control import api
 from dev.cluster.traces import traces
 from tests.cluster.conftest import connected, make_namespace
 from tests.cluster.pods import (
-    IMAGE,
     identity,
     is_ready,
     probe,
@@ -36,13 +35,6 @@ from tests.cluster.pods import (
 
 PATIENCE = 60
 """Seconds after which something that needs a moment never comes."""
-
-
-@pytest.fixture(scope="session")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The archive of an image with nothing in it but the probe."""
-    archive = tmp_path_factory.mktemp("image") / "probe.tar"
-    return write_image(archive, IMAGE, {"probe": programs.PROBE}, ["/probe"])
 
 
 @pytest.fixture(scope="module", autouse=True)

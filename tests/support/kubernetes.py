@@ -38,11 +38,18 @@ def kubeconfig(folder: Path, server: str = "http://127.0.0.1:9") -> Iterator[Pat
             }
         )
     )
+    with using(path):
+        yield path
+
+
+@contextmanager
+def using(path: Path) -> Iterator[None]:
+    """Have spawners made meanwhile speak to the cluster that this kubeconfig names."""
     before = kube_config.KUBE_CONFIG_DEFAULT_LOCATION
     kube_config.KUBE_CONFIG_DEFAULT_LOCATION = str(path)
     load_config.cache_clear()
     try:
-        yield path
+        yield
     finally:
         kube_config.KUBE_CONFIG_DEFAULT_LOCATION = before
         load_config.cache_clear()
