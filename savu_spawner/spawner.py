@@ -707,7 +707,7 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
     @property
     def _grace_seconds(self) -> int:
         """Never 0: that takes a pod out of the books although its programs may still run."""
-        return max(1, self.delete_grace_period)
+        return max(1, int(self.delete_grace_period))
 
     def _pod(self) -> dict[str, Any] | None:
         """The pod as the watch last brought it."""
