@@ -269,9 +269,9 @@ def running(name: str, *, restarts: int = 0, **last: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def kube_api() -> AsyncIterator[KubeApi]:
+async def kube_api(api: KubeApi | None = None) -> AsyncIterator[KubeApi]:
     """Such a server on a port of its own."""
-    api = KubeApi()
+    api = api or KubeApi()
     application = web.Application()
     place = f"/api/v1/namespaces/{NAMESPACE}"
     application.router.add_get(place + "/{kind:pods|events}", api.list_or_watch)
