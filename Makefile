@@ -11,7 +11,7 @@ REACHABLE := $(PYTHON_BIN) -m demo.reachable
 export PORT DEMO_DIR DEMO_PASSWORD
 
 .DEFAULT_GOAL := help
-.PHONY: help demo kubernetes-demo kubernetes-demo-down test lint cluster cluster-down clean
+.PHONY: help demo bench kubernetes-demo kubernetes-demo-down test lint cluster cluster-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ cluster: $(if $(KUBECONFIG),,$(STAMPS)/cluster-packages) ## build and start the 
 
 cluster-down: ## end it and remove every trace of it
 	@$(CLUSTER) down
+
+bench: $(STAMPS)/venv-test ## figures against KubeSpawner; FULL=1 takes as long as it needs
+	@$(PYTHON_BIN) -m bench $(if $(FULL),--full)
 
 clean: ## remove what was installed and built below the checkout; data of the demo stays
 	rm -rf $(VENV) .venv-hub5 $(STAMPS) node_modules docker/web/page/node_modules docker/web/savu_web/page
