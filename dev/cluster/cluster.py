@@ -96,6 +96,8 @@ class Cluster:
         record = Record.read(self.layout)
         if record is None or self._control.pid is None:
             self._clear()
+            for log in (*self.layout.logs.glob("*-*.log"), self.layout.audit_log):
+                log.unlink(missing_ok=True)  # of a cluster that is no more
             addresses = control.found(self.layout)
             second_number = addresses.network.network_address.packed[1]
             record = Record(second_number, nodes, policies)

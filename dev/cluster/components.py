@@ -47,7 +47,7 @@ def api_server(kube: Path, addresses: Addresses) -> list[str]:
         f"--default-not-ready-toleration-seconds={EVICTED_AFTER_SECONDS}",
         f"--default-unreachable-toleration-seconds={EVICTED_AFTER_SECONDS}",
         *(f"--audit-policy-file={INSIDE.space(CONTROL)}/audit-policy.json",),
-        *(f"--audit-log-path={INSIDE.logs}/audit.log", "--audit-log-maxsize=50"),
+        *(f"--audit-log-path={INSIDE.audit_log}", "--audit-log-maxsize=50"),
         "--audit-log-maxbackup=1",
     ]
 

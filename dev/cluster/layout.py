@@ -67,6 +67,11 @@ class Layout:
         return self.folder / "log"
 
     @property
+    def audit_log(self) -> Path:
+        """Who asked the API server for what."""
+        return self.logs / "audit.log"
+
+    @property
     def keys(self) -> Path:
         return self.folder / "keys"
 

@@ -188,6 +188,47 @@ async def test_a_denied_connection_stays_denied(
     assert is_ready(await client.CoreV1Api(kubernetes).read_namespaced_pod("server", namespace))
 
 
+async def test_a_pod_may_be_left_nothing_but_dns(
+    driver: Cluster, kubernetes: client.ApiClient, namespace: str
+) -> None:
+    pod = await serve(kubernetes, namespace, "server")
+    await client.NetworkingV1Api(kubernetes).create_namespaced_network_policy(
+        namespace,
+        {
+            "metadata": {"name": "dns-only"},
+            "spec": {
+                "podSelector": {"matchLabels": {"app": "bound"}},
+                "policyTypes": ["Egress"],
+                "egress": [
+                    {
+                        "to": [
+                            {
+                                "namespaceSelector": {},
+                                "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+                            }
+                        ],
+                        "ports": [{"port": 53, "protocol": "UDP"}],
+                    }
+                ],
+            },
+        },
+    )
+    # One that lives: a new pod is open until its rules are written.
+    await serve(kubernetes, namespace, "bound")
+
+    async def bound(*arguments: str) -> tuple[int, str]:
+        return await _exec(driver, namespace, "bound", *arguments)
+
+    to_pod = ("get", f"http://{pod.status.pod_ip}:8080/")
+    deadline = time.monotonic() + PATIENCE
+    while "deadline exceeded" not in (await bound(*to_pod))[1]:
+        assert time.monotonic() < deadline, "the policy was never enforced"
+    assert (await bound("get", f"https://{driver.addresses.kubernetes}/"))[0] != 0
+    code, output = await bound("resolve", "kubernetes.default.svc.cluster.local")
+    assert (code, output.strip()) == (0, str(driver.addresses.kubernetes))
+    assert (await run(kubernetes, namespace, *to_pod))[0] == 0
+
+
 async def test_an_admission_policy_is_enforced(
     kubernetes: client.ApiClient, namespace: str
 ) -> None:
@@ -369,6 +410,20 @@ async def _until_it_exits(
         if code == wanted:
             return code, output
         assert time.monotonic() < deadline, f"{arguments} ended with {code}: {output}"
+
+
+async def _exec(driver: Cluster, namespace: str, pod: str, *arguments: str) -> tuple[int, str]:
+    """Exit code and output of a further probe in a pod that runs."""
+    process = await asyncio.create_subprocess_exec(
+        driver.kubectl,
+        f"--kubeconfig={driver.kubeconfig}",
+        *("exec", f"--namespace={namespace}", pod, "--", "/probe", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, output.decode()
 
 
 async def _until_refused(core: client.CoreV1Api, namespace: str, pod: object) -> str:
