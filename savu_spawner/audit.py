@@ -8,7 +8,9 @@ in a file::
         "handlers": {
             "audit": {"class": "logging.FileHandler", "filename": "/var/log/savu-audit.jsonl"},
         },
-        "loggers": {"savu_spawner.audit": {"level": "INFO", "handlers": ["audit"]}},
+        "loggers": {
+            "savu_spawner.audit": {"level": "INFO", "handlers": ["audit"], "propagate": False},
+        },
     }
 """
 

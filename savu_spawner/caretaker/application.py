@@ -14,9 +14,6 @@ from typing import Any, Protocol
 import psutil
 from jupyterhub.spawner import Spawner
 from jupyterhub.traitlets import EntryPointType
-from kubernetes_asyncio.client.rest import ApiException
-from kubernetes_asyncio.config import ConfigException
-from kubespawner import KubeSpawner
 from traitlets import Bool, Enum, Integer, List, TraitError, Unicode, default
 from traitlets.config import Application, Config
 
@@ -24,6 +21,7 @@ from savu_spawner import audit
 from savu_spawner.audit import AuditRecord
 from savu_spawner.caretaker.hub import known_sessions
 from savu_spawner.caretaker.judgement import (
+    CannotSay,
     Finding,
     Found,
     Session,
@@ -32,8 +30,7 @@ from savu_spawner.caretaker.judgement import (
     unknown,
 )
 from savu_spawner.caretaker.local import LocalSessions
-from savu_spawner.caretaker.pods import configured_pods
-from savu_spawner.cluster import UNREACHABLE, sentence_of
+from savu_spawner.local import LocalSavuSpawner
 from savu_spawner.local_session import default_runtime_dir, wait_gone
 
 
@@ -80,14 +77,12 @@ class Sweep:
         """Before the hub is asked: what starts in between is not there yet."""
         try:
             self._found = await self.sessions.look()
-        except (ApiException, *UNREACHABLE) as error:
+        except CannotSay as error:
             self._found, self._unknown_before = None, frozenset()
             if not self._away:
                 self._away = True
                 self._log.warning(
-                    "%s cannot be listed: %s; trying until it works",
-                    self.sessions.name,
-                    sentence_of(error),
+                    "%s cannot be listed: %s; trying until it works", self.sessions.name, error
                 )
             return
         if self._away:
@@ -127,10 +122,8 @@ class Sweep:
         what = f"the session of user {user!r}, server {server!r} ({self.sessions.name})"
         try:
             record = await self.sessions.remove(finding)
-        except (ApiException, *UNREACHABLE) as error:
-            self._log.warning(
-                "%s is not removed yet (%s): %s", what, finding.why, sentence_of(error)
-            )
+        except CannotSay as error:
+            self._log.warning("%s is not removed yet (%s): %s", what, finding.why, error)
             return
         self._log.warning("removed %s: %s", what, finding.why)
         if record is not None:
@@ -207,7 +200,7 @@ class Caretaker(Application):
 
     @default("sessions")
     def _sessions(self) -> list[str]:
-        return ["pods" if issubclass(self.spawner_class, KubeSpawner) else "processes"]
+        return ["processes" if issubclass(self.spawner_class, LocalSavuSpawner) else "pods"]
 
     def initialize(self, argv: list[str] | None = None) -> None:
         super().initialize(argv)
@@ -235,11 +228,14 @@ class Caretaker(Application):
         """One for each kind of sessions.
 
         Raises:
-            ValueError, ConfigException: the configuration names no cluster, or no sessions.
+            ValueError: the configuration names no cluster, or no possible hub_id.
         """
         places: list[Sessions] = []
         for kind in dict.fromkeys(self.sessions):
             if kind == "pods":
+                # Kubernetes' client is much to load for a machine that has no pods.
+                from savu_spawner.caretaker.pods import configured_pods
+
                 places.append(await configured_pods(self.config, self.spawner_class, self.log))
             else:
                 local = self.config.LocalSavuSpawner
@@ -269,7 +265,7 @@ class Caretaker(Application):
             watching = asyncio.create_task(_set_when_gone(os.getppid(), end))
         try:
             sweeps = await self.sweeps()
-        except (ValueError, ConfigException) as error:
+        except ValueError as error:
             self._give_up(str(error))
         try:
             while not end.is_set():

@@ -14,6 +14,10 @@ State = Literal["running", "over", "spared"]
 UNKNOWN = "no server of this hub owns it"
 
 
+class CannotSay(Exception):
+    """Whoever holds the sessions did not answer, or refused; why, in words."""
+
+
 @dataclass(frozen=True)
 class Found:
     """One session's processes or pod, as they were at one look."""

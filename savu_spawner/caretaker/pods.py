@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from logging import Logger, LoggerAdapter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kubernetes_asyncio.client import ApiClient, Configuration, CoreV1Api
+from kubernetes_asyncio.client.rest import ApiException
 from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
 from traitlets.config import Config, Configurable
 
 from savu_spawner.audit import AuditRecord
-from savu_spawner.caretaker.judgement import Finding, Found
-from savu_spawner.cluster import Pods, patiently, sentence_of
+from savu_spawner.caretaker.judgement import CannotSay, Finding, Found
+from savu_spawner.cluster import UNREACHABLE, Pods, patiently, sentence_of
 from savu_spawner.pod.labels import (
     DEFAULT_HUB_ID,
     KEEP_UNTIL,
@@ -25,6 +26,8 @@ from savu_spawner.pod.labels import (
     valid_hub_id,
 )
 from savu_spawner.spawner import SavuSpawner
+
+Answer = TypeVar("Answer")
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -73,10 +76,9 @@ class PodSessions:
         """Every session pod of this hub.
 
         Raises:
-            ApiException, aiohttp.ClientError, OSError, TimeoutError: the API server cannot say.
+            CannotSay: the API server did not answer, or this account may not list pods.
         """
-        select = partial(self._pods(self._namespace).select, selector(self._hub_id))
-        pods = await patiently(select, PATIENCE_SECONDS, self._again)
+        pods = await self._ask(partial(self._pods(self._namespace).select, selector(self._hub_id)))
         now = datetime.now(UTC)
         self._seen = {pod["metadata"]["uid"]: pod for pod in pods if self.is_ours(pod)}
         return [found_of(pod, now) for pod in self._seen.values()]
@@ -85,7 +87,7 @@ class PodSessions:
         """Have exactly this pod deleted; the end of its audit trail, if the hub has not its own.
 
         Raises:
-            ApiException, aiohttp.ClientError, OSError, TimeoutError: the API server would not.
+            CannotSay: the API server did not answer, or this account may not delete pods.
         """
         pod = self._seen[finding.found.key]
         metadata = pod["metadata"]
@@ -95,7 +97,7 @@ class PodSessions:
             metadata["uid"],
             self._grace_seconds,
         )
-        await patiently(delete, PATIENCE_SECONDS, self._again)
+        await self._ask(delete)
         if not finding.is_unknown or finding.found.session is None:
             return None
         user, server = finding.found.session
@@ -113,6 +115,12 @@ class PodSessions:
         # The selector has said so; a server that ignores it must not cost anybody's pod.
         owner = owner_of(pod)
         return owner is not None and owner.hub_id == self._hub_id
+
+    async def _ask(self, request: Callable[[], Awaitable[Answer]]) -> Answer:
+        try:
+            return await patiently(request, PATIENCE_SECONDS, self._again)
+        except (ApiException, *UNREACHABLE) as error:
+            raise CannotSay(sentence_of(error)) from None
 
     def _again(self, error: BaseException) -> None:
         self._log.info("asking the cluster again: %s", sentence_of(error))
@@ -159,8 +167,7 @@ async def configured_pods(
     """The pods that a hub with this configuration starts.
 
     Raises:
-        ValueError: ``hub_id`` is none; the message says why.
-        ConfigException: there is no cluster.
+        ValueError: ``hub_id`` is none, or there is no cluster; the message says why.
     """
 
     # A spawner that starts other things too makes a SavuSpawner for each session.
@@ -207,5 +214,11 @@ async def _client_configuration() -> Configuration:
             client_configuration=client, environ=inside | os.environ
         )
     except ConfigException:
-        await load_kube_config(client_configuration=client)
+        try:
+            await load_kube_config(client_configuration=client)
+        except ConfigException as error:
+            raise ValueError(
+                f"there is no cluster ({str(error).rstrip('.')}): a service of JupyterHub gets"
+                " KUBECONFIG by its setting 'environment'"
+            ) from None
     return client

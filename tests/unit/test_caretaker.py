@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kubernetes_asyncio.client import ApiClient, Configuration, CoreV1Api
 from traitlets.config import Config
@@ -115,6 +115,7 @@ def pod_of(owner: labels.Owner, uid: str = "uid", age: float = 1000) -> dict[str
     }
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.tuples(OWNERS, st.floats(0, 1000), st.booleans()), max_size=12),
     st.none() | st.sets(SESSIONS),
@@ -336,6 +337,25 @@ def test_what_is_swept_follows_from_the_configured_spawner(
     caretaker = Caretaker(config=Config(JupyterHub={"spawner_class": spawner}))
     caretaker.initialize([])
     assert caretaker.sessions == expected
+
+
+def test_its_audit_lines_go_where_the_hubs_go(tmp_path: Path) -> None:
+    file, config = tmp_path / "audit.jsonl", tmp_path / "jupyterhub_config.py"
+    handlers = {"audit": {"class": "logging.FileHandler", "filename": str(file)}}
+    loggers = {"savu_spawner.audit": {"handlers": ["audit"], "propagate": False}}
+    config.write_text(
+        f"c.JupyterHub.logging_config = {{'handlers': {handlers}, 'loggers': {loggers}}}\n"
+        "c.JupyterHub.spawner_class = 'savu-local'\n"
+    )
+    code = (
+        "from savu_spawner import audit\n"
+        "from savu_spawner.caretaker.application import Caretaker\n"
+        f"Caretaker().initialize(['-f', {str(config)!r}])\n"
+        "audit.write(audit.AuditRecord.of('ended', 'ada', '', None))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert '"user": "ada"' in file.read_text()
+    assert "ada" not in run.stderr
 
 
 async def test_pods_are_found_as_the_spawner_is_configured(tmp_path: Path, api: KubeApi) -> None:

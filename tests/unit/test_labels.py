@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from savu_spawner.pod import labels
@@ -39,12 +39,14 @@ def pod_of(owner: Owner) -> dict[str, Any]:
     }
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(OWNERS)
 def test_an_owner_is_read_back_from_its_pod(owner: Owner) -> None:
     assert owner_of(pod_of(owner)) == owner
     assert stranger(pod_of(owner), owner) == ""
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(OWNERS, OWNERS)
 def test_a_pod_has_one_owner(one: Owner, other: Owner) -> None:
     assert bool(stranger(pod_of(one), other)) == (one != other)
