@@ -73,6 +73,9 @@ class SavuOrNotebookSpawner(KubeSpawner):  # type: ignore[misc]
         code: int | None = await (self.savu.poll() if self.savu else super().poll())
         return code
 
+    async def get_url(self) -> str:
+        return str(await (self.savu.get_url() if self.savu else super().get_url()))
+
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         # A page may ask before the profile has been read.
         await self._decided.wait()

@@ -278,6 +278,12 @@ class SessionSpawner(LoggingConfigurable):
         )
         audit.write(self.audited)
 
+    def audit_adopted(self, pod: Mapping[str, Any]) -> None:
+        """A line for a session whose start a killed hub may not have written."""
+        reason = "adopted: the hub was killed during this start"
+        self.audited = AuditRecord.of_pod("started", self.user.name, self.name, pod, reason)
+        audit.write(self.audited)
+
     def audit_failed_start(
         self, reason: str, identity: Identity | None, *, pod: Mapping[str, Any] | None = None
     ) -> None:

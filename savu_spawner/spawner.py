@@ -354,6 +354,7 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
             if self._made is not None or pod is None or not self._is_mine(pod):
                 return 1
             self.record = Record.of(pod)
+            self.audit_adopted(pod)
         self._follow_session()
         reason = self._end()
         if reason is None:
@@ -371,6 +372,18 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
         self.audit_end(self.ended["reason"])
         self._forget_session()
         return 1
+
+    async def get_url(self) -> str:
+        """Where the session is served; JupyterHub asks this at its own start.
+
+        A hub that was killed during a start has not noted it, and would take the session for dead.
+        """
+        watch = await self._start_watching_pods()
+        with contextlib.suppress(TimeoutError):
+            # Of a pod that is being made; for as long as JupyterHub then waits for its answer.
+            await asyncio.wait_for(watch.until(self._key, _address), self.http_timeout)
+        pod = self._pod()
+        return str(self._get_pod_url(pod) if _address(pod) else await super().get_url())
 
     def is_pod_running(self, pod: Mapping[str, Any] | None) -> bool:
         """Ready with all its containers; unlike KubeSpawner's, for any state of a pod."""
@@ -835,6 +848,10 @@ DEFAULT_RESOURCES: Mapping[str, Mapping[str, Any]] = {
         "limits": {"cpu": "2", "memory": "2Gi"},
     },
 }
+
+
+def _address(pod: Mapping[str, Any] | None) -> str | None:
+    return pod["status"].get("podIP") if pod else None
 
 
 def _start_of(pod: Mapping[str, Any]) -> str | None:

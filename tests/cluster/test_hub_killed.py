@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -46,6 +47,8 @@ async def hub(driver: Cluster, namespace: str, images: dict[str, str]) -> AsyncI
         finally:
             await asyncio.to_thread(hub.stop)
             print(hub.log[-20_000:])
+            if logs := os.environ.get("SAVU_TEST_LOGS"):
+                shutil.copy(hub.log_file, Path(logs) / "hub-killed.log")
 
 
 @dataclass(frozen=True)

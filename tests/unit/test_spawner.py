@@ -367,6 +367,22 @@ async def test_a_hub_that_was_killed_before_it_noted_the_start_adopts_the_pod(
     again = make_spawner(data_volumes=VOLUMES)
     assert await again.poll() is None
     assert again.record is not None
+    assert await again.get_url() == "http://10.1.2.3:8888"
+    assert again.audited is not None
+    assert again.audited.uid == ADA.uid
+
+
+async def test_a_hub_that_was_killed_waits_for_the_address_of_a_pod_that_is_being_made(
+    spawner: SavuSpawner, api: KubeApi
+) -> None:
+    starting = asyncio.ensure_future(spawner.start())
+    await asyncio.wait_for(api.created.wait(), 10)
+    again = make_spawner(data_volumes=VOLUMES)
+    assert await again.poll() is None
+    asking = asyncio.ensure_future(again.get_url())
+    api.report_ready(POD)
+    assert await asyncio.wait_for(asking, 20) == "http://10.1.2.3:8888"
+    await starting
 
 
 async def test_a_restarted_hub_remembers_deaths_and_the_pod(
