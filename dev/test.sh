@@ -24,7 +24,7 @@ trap 'exit 1' INT TERM HUP
 
 if "$python" -m dev.cluster startable; then
     mkdir -p "$(dirname "$log")"
-    make --no-print-directory .cache/cluster-packages || true
+    make -s .cache/cluster-packages || true
     "$python" -m dev.cluster up --nodes "${NODES:-2}" > "$log" 2>&1 &
     starting=$! ours=yes
 fi
