@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from traitlets import TraitError
-
 from savu_spawner.cli.application import FAILED, WITH_FILE, Command
 from savu_spawner.cli.checks.cluster import check_cluster, dry_run
 from savu_spawner.cli.checks.data import check_data_roots
@@ -15,8 +13,7 @@ from savu_spawner.cli.checks.finding import Finding
 from savu_spawner.cli.checks.machine import check_local
 from savu_spawner.cli.checks.pod import check_images, check_pod
 from savu_spawner.cli.configuration import Misconfigured
-from savu_spawner.cli.who import configured_policy
-from savu_spawner.directory import LdapDirectory
+from savu_spawner.cli.who import configured_directory, configured_policy
 from savu_spawner.identity import Identity
 from savu_spawner.local import LocalSavuSpawner
 from savu_spawner.pod import DataVolume
@@ -101,11 +98,11 @@ class Check(Command):
 
     async def ask_directory(self) -> tuple[Identity | None, list[Finding]]:
         """Whether it answers, and about the user who is named."""
+        policy = configured_policy(self.hub_config)
         try:
-            directory = LdapDirectory(config=self.hub_config)
-            policy = configured_policy(self.hub_config)
-        except (TraitError, ValueError) as error:
-            raise Misconfigured(f"{self.configured}: {error}") from None
+            directory = configured_directory(self.hub_config)
+        except Misconfigured as error:
+            return None, [Finding("FAIL", f"directory: {error}", "look at c.LdapDirectory")]
         try:
             answers = await check_directory(directory)
             if not self.user or answers.verdict != "ok":

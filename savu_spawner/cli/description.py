@@ -256,13 +256,14 @@ def _differences(path: str, old: Any, new: Any) -> Iterator[str]:
 
 
 def _named(items: list[Any]) -> bool:
-    """A list whose order means nothing: containers, volumes, variables."""
+    """A list whose order means nothing: containers, volumes, mounts, variables."""
     named = all(isinstance(item, dict) and "name" in item for item in items)
     return named and len(_by_name(items)) == len(items)
 
 
 def _by_name(items: list[Any]) -> dict[str, Any]:
-    return {item["name"]: item for item in items}
+    """By mount path, else by name: a volume may be mounted in several places."""
+    return {item.get("mountPath", item["name"]): item for item in items}
 
 
 def _short(value: Any) -> str:

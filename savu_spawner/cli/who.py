@@ -61,7 +61,7 @@ def configured_directory(config: Config) -> LdapDirectory:
     if "LdapDirectory" not in config:
         raise Misconfigured(
             "There is no configuration that names a directory: name the file with --config, or run"
-            " the session as an account of this machine with --uid $(id -u)."
+            " a session as an account of this machine, with start --uid $(id -u)."
         )
     try:
         return LdapDirectory(config=config)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from dev.reference import CLASSES, PAGE, own_traits, page
+from dev.reference import CLASSES, PAGES, own_traits
 
 OPTIONS = [
     pytest.param(cls, name, id=f"{cls.__name__}.{name}")
@@ -13,8 +15,9 @@ OPTIONS = [
 ]
 
 
-def test_configuration_page_is_made_from_the_help() -> None:
-    assert PAGE.read_text() == page(), "run: python dev/reference.py"
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_the_reference_is_made_from_the_help(path: Path) -> None:
+    assert path.read_text() == PAGES[path](), "run: python dev/reference.py"
 
 
 @pytest.mark.parametrize(("cls", "name"), OPTIONS)

@@ -20,6 +20,7 @@ import {
 } from "@tabler/icons-react";
 import { EntriesNotice } from "./EntriesNotice";
 import type { Session } from "./services/types";
+import { sessionUrl } from "./session/client";
 
 interface Props {
   session: Session;
@@ -53,18 +54,21 @@ export function Header({ session, filesShown, onToggleFiles }: Props) {
           {session.display_name || session.user}
         </Text>
         <ColorScheme />
+        {session.hub_url && (
+          <Button
+            component="a"
+            href={`${session.hub_url}home`}
+            variant="default"
+            size="xs"
+            leftSection={<IconHome size={16} />}
+          >
+            Control panel
+          </Button>
+        )}
         <Button
           component="a"
-          href={`${session.hub_url}home`}
-          variant="default"
-          size="xs"
-          leftSection={<IconHome size={16} />}
-        >
-          Control panel
-        </Button>
-        <Button
-          component="a"
-          href={`${session.hub_url}logout`}
+          // Without a hub the session's own gate forgets the browser.
+          href={session.hub_url ? `${session.hub_url}logout` : sessionUrl("logout")}
           variant="default"
           size="xs"
           leftSection={<IconLogout size={16} />}

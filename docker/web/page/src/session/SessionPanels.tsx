@@ -116,14 +116,18 @@ function EndedPanel({ place, supportContact, unsaved }: Omit<Props, "state">) {
             For help, contact {supportContact}.
           </Text>
         )}
-        <Group justify="flex-end">
-          <Button component="a" href={`${place.hub}home`} variant="default">
-            Control panel
-          </Button>
-          <Button component="a" href={startAgainUrl(place, next)} data-autofocus>
-            Start again
-          </Button>
-        </Group>
+        {place.hub ? (
+          <Group justify="flex-end">
+            <Button component="a" href={`${place.hub}home`} variant="default">
+              Control panel
+            </Button>
+            <Button component="a" href={startAgainUrl(place, next)} data-autofocus>
+              Start again
+            </Button>
+          </Group>
+        ) : (
+          <Text size="sm">“savu-spawner start” starts another.</Text>
+        )}
       </Stack>
     </Modal>
   );
