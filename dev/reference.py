@@ -98,6 +98,8 @@ def _flag(names: str | tuple[str, ...], config: dict[str, Any], text: str) -> st
 
 
 def _alias(command: type[Command], names: str | tuple[str, ...], place: str) -> str:
+    if place.startswith("Application."):
+        return ""
     trait = command.class_traits()[place.partition(".")[2]]
     words = " ".join(inspect.cleandoc(trait.help).split())
     return f"| {_spelled(names)} *{_kind(trait)}* | {words} |"

@@ -30,6 +30,7 @@ from savu_spawner.contract import DESCRIPTIONS, LINK_SECONDS
 from savu_spawner.diagnosis import is_ready, not_ready, said_of, start_failure
 from savu_spawner.errors import SessionFailed
 from savu_spawner.pod.labels import SERVERNAME, USERNAME, Owner, owner_of, stranger
+from savu_spawner.pod.volumes import LINK_KEY_VOLUME
 
 
 class Start(SessionCommand):
@@ -177,18 +178,24 @@ async def until_ready(following: Following) -> Mapping[str, Any]:
         pod = following.pod
         if pod is None:
             raise SessionFailed("The session's pod is gone: somebody deleted it.")
-        for reached, words in (*sample_said(pod), *said_of(pod, following.events)):
+        events = [event for event in following.events if not is_about_key(event)]
+        for reached, words in (*sample_said(pod), *said_of(pod, events)):
             if words not in said:
                 said.add(words)
                 percent = max(percent, reached)
                 told(f"{percent:>4} %  {words}")
         if is_ready(pod):
             return pod
-        if failure := start_failure(pod, following.events):
+        if failure := start_failure(pod, events):
             raise SessionFailed(
                 failure.sentence, log_message=f"{failure.sentence} ({failure.details})"
             )
         await following.change()
+
+
+def is_about_key(event: Mapping[str, Any]) -> bool:
+    """A machine looked for the key in the moment between the pod and its Secret; it looks again."""
+    return f'volume "{LINK_KEY_VOLUME}"' in str(event.get("message"))
 
 
 def sample_said(pod: Mapping[str, Any]) -> list[tuple[int, str]]:

@@ -31,6 +31,7 @@ from savu_spawner.pod.settings import DataVolume, PodSettings
 
 RUN_DIR = "/run/savu"
 LINK_KEY_DIR = "/run/secrets/savu"
+LINK_KEY_VOLUME = "link-key"
 LINK_KEY = "key"
 """Key in the Secret, and file name."""
 HOME = "/home/savu"
@@ -122,9 +123,9 @@ def _accounts() -> MountedVolume:
 
 
 def _link_key(secret: str) -> MountedVolume:
-    name = "link-key"
-    mount = {"name": name, "mountPath": LINK_KEY_DIR, "readOnly": True}
-    return MountedVolume({"name": name, "secret": {"secretName": secret}}, {"gate": (mount,)})
+    mount = {"name": LINK_KEY_VOLUME, "mountPath": LINK_KEY_DIR, "readOnly": True}
+    volume = {"name": LINK_KEY_VOLUME, "secret": {"secretName": secret}}
+    return MountedVolume(volume, {"gate": (mount,)})
 
 
 def _data(volume: DataVolume) -> MountedVolume:

@@ -26,6 +26,7 @@ from savu_spawner.cli.checks.data import check_data_roots
 from savu_spawner.cli.checks.finding import Finding
 from savu_spawner.cli.checks.pod import coherence, version_of
 from savu_spawner.cli.description import differences
+from savu_spawner.cli.start import is_about_key
 from savu_spawner.cli.status import age, table
 from savu_spawner.cli.who import check_uid, local_account
 from savu_spawner.directory import LdapDirectory
@@ -404,6 +405,13 @@ def test_a_running_session_is_compared_setting_by_setting() -> None:
     ]
     strange = {"metadata": {}, "spec": {}}
     assert differences(strange, pod("a:1")) == ["it was not described by this command"]
+
+
+def test_a_machine_that_looks_for_the_key_too_early_is_no_failure() -> None:
+    early = 'MountVolume.SetUp failed for volume "link-key" : secret "savu-ada" not found'
+    missing = 'MountVolume.SetUp failed for volume "x" : secret "theirs" not found'
+    assert is_about_key({"reason": "FailedMount", "message": early})
+    assert not is_about_key({"reason": "FailedMount", "message": missing})
 
 
 def test_status_is_a_table_that_a_person_reads() -> None:
