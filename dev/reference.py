@@ -82,7 +82,9 @@ def command_page() -> str:
     parts = [COMMAND_HEAD]
     for name, (command, _) in COMMANDS.items():
         parts.append(f"## {name}\n\n{inspect.getdoc(command)}\n")
-        if examples := inspect.cleandoc(str(command.examples)):
+        # Without any, the attribute is still the trait.
+        if isinstance(command.examples, str):
+            examples = inspect.cleandoc(command.examples)
             parts.append(f"```\n{examples}\n```\n")
         options = [_flag(names, *flag) for names, flag in command.flags.items()]
         options += [_alias(command, names, place) for names, place in command.aliases.items()]
