@@ -28,6 +28,7 @@ from dev.cluster import Cluster
 from dev.cluster.layout import INSIDE
 
 OVERLAY = CHECKOUT / "kubernetes" / "overlays" / "demo"
+SITE_CONFIG = "site_config.py"
 NAMESPACE = "savu-demo"
 SETUP_NAMESPACE = "savu-demo-setup"
 CLUSTER_WIDE = (
@@ -193,7 +194,7 @@ class KubernetesDemo:
     def _make_secrets(self) -> None:
         if self.kubectl.find("namespace", NAMESPACE) is None:
             # With its labels, from the start.
-            rendered = self._rendered(OVERLAY)
+            rendered = self.rendered(OVERLAY)
             self.kubectl("apply", "-f", "-", stdin=_first_document(rendered, "Namespace"))
         if self._secret("proxy") is None:
             self.kubectl.apply(_secret("proxy", token=secrets.token_hex(32)))
@@ -225,9 +226,10 @@ class KubernetesDemo:
         return self.kubectl.find("secret", name, "-n", NAMESPACE)
 
     def _apply(self, folder: Path) -> None:
-        self.kubectl("apply", "-f", "-", stdin=self._rendered(folder))
+        self.kubectl("apply", "-f", "-", stdin=self.rendered(folder))
 
-    def _rendered(self, folder: Path) -> str:
+    def rendered(self, folder: Path) -> str:
+        """What kustomize makes of ``folder``, with this demo's images and disk."""
         if self.repository == REPOSITORY and self.volumes == FOLDER:
             return self.kubectl("kustomize", str(folder))
         with tempfile.TemporaryDirectory() as name:
@@ -236,6 +238,10 @@ class KubernetesDemo:
             # Kustomize takes no absolute paths.
             made["resources"] = [os.path.relpath(folder, derived)]
             (derived / "kustomization.yaml").write_text(json.dumps(made))
+            site = (OVERLAY / SITE_CONFIG).read_text()
+            (derived / SITE_CONFIG).write_text(
+                site.replace(f'"{REPOSITORY}"', json.dumps(self.repository))
+            )
             return self.kubectl("kustomize", str(derived))
 
     def _reachable_url(self) -> str:
@@ -336,7 +342,7 @@ def derived_kustomization(folder: Path, repository: str, volumes: str) -> Json:
             "name": "hub-config",
             "namespace": NAMESPACE,
             "behavior": "merge",
-            "literals": [f"image-repository={repository}"],
+            "files": [SITE_CONFIG],
         }
     ]
     return made

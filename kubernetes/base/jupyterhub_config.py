@@ -1,9 +1,8 @@
 """The production configuration: LDAP login, a pod for each session, idle sessions culled.
 
-For the deployment in ``kubernetes/base``, which mounts it as ``production.py``; a site's own
-``jupyterhub_config.py`` begins with ``load_subconfig("production.py")`` and then replaces every
-value that is in capitals here. What is not here keeps its default: all options are explained in
-docs/reference/configuration.md.
+For the deployment in ``kubernetes/base``, which mounts it. A site's own ``site_config.py`` is read
+last, and replaces every value that is in capitals here. What is not here keeps its default: all
+options are explained in docs/reference/configuration.md.
 """
 
 import sys
@@ -110,3 +109,9 @@ c.JupyterHub.load_roles = [
         "scopes": ["list:users", "read:servers"],
     },
 ]
+
+# -- The site's own values ------------------------------------------------------------------------
+
+# Mounted beside this file. JupyterHub says nothing if it is missing; the hub then lets nobody in,
+# since no directory has the address above.
+load_subconfig("/etc/jupyterhub/site_config.py")

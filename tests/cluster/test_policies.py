@@ -29,7 +29,7 @@ from tests.cluster.conftest import TestCluster
 from tests.support.kubernetes import KnownPeople, kubeconfig, make_spawner
 from tests.support.kustomize import FOLDERS, rendered
 from tests.support.people import ROOT
-from tests.support.site_configuration import configured, files_of_the_how_to
+from tests.support.site_configuration import PRODUCTION, configured, files_of_the_how_to
 
 OVERLAY = ROOT / "kubernetes" / "overlays" / "demo"
 BOUNDS = {
@@ -124,7 +124,7 @@ def test_overlay_of_the_how_to_is_accepted(
     listed = {"apiVersion": "v1", "kind": "List", "items": objects}
     kubectl("apply", "--dry-run=server", "-f", "-", stdin=json.dumps(listed))
     (config,) = (found for found in objects if found["metadata"]["name"].startswith("hub-config"))
-    assert config["data"].keys() == {"production.py", "jupyterhub_config.py"}
+    assert config["data"].keys() == {"jupyterhub_config.py", "site_config.py"}
 
 
 # -- Rights ----------------------------------------------------------------------------------------
@@ -162,11 +162,10 @@ def test_hub_sees_nothing_elsewhere(hub: Kubectl, what: str) -> None:
 
 
 @pytest.fixture
-async def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Json:
+async def session(tmp_path: Path) -> Json:
     """A session as the demo's configuration makes it."""
-    monkeypatch.setenv("IMAGE_REPOSITORY", "localhost")
     with kubeconfig(tmp_path):
-        spawner = make_spawner(configured(OVERLAY / "jupyterhub_config.py"))
+        spawner = make_spawner(configured(PRODUCTION, OVERLAY / "site_config.py"))
         spawner.directory = KnownPeople(ADA)
         await spawner.load_user_options()
         pod = serialized(await spawner.get_pod_manifest())

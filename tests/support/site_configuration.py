@@ -22,12 +22,12 @@ def files_of_the_how_to() -> dict[str, str]:
     return dict(blocks)
 
 
-def configured(file: Path) -> Config:
-    """What is configured by ``file``; ``production.py`` is that of the repository."""
+def configured(file: Path, site: Path | None = None) -> Config:
+    """What JupyterHub reads from ``file``, with this file of a site's own where it loads one."""
     config = Config()
 
     def run(path: Path) -> None:
-        known = {"get_config": lambda: config, "load_subconfig": lambda _: run(PRODUCTION)}
+        known = {"get_config": lambda: config, "load_subconfig": lambda _: site and run(site)}
         runpy.run_path(str(path), init_globals=known)
 
     run(file)

@@ -1,14 +1,11 @@
-"""The demo's own values on top of the production configuration."""
-
-import os
+"""The demo's own values, read at the end of the production configuration."""
 
 from savu_spawner._version import __version__
 
 c = get_config()
-load_subconfig("production.py")
 
-# Where the hub's image came from, the sessions' come from too.
-repository = os.environ["IMAGE_REPOSITORY"]
+# Where kustomization.yaml gets the other images; `make kubernetes-demo` may replace both.
+repository = "localhost"
 
 c.JupyterHub.allow_named_servers = True
 
