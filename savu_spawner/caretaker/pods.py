@@ -62,7 +62,7 @@ class PodSessions:
         self._hub_id = hub_id
         self._namespace = namespace
         self._log = log
-        self._grace_seconds = grace_seconds
+        self.grace_seconds = grace_seconds
         self._request_timeout = request_timeout
         self._seen: dict[str, Mapping[str, Any]] = {}
 
@@ -95,7 +95,7 @@ class PodSessions:
             self._pods(metadata["namespace"]).delete,
             metadata["name"],
             metadata["uid"],
-            self._grace_seconds,
+            self.grace_seconds,
         )
         await self._ask(delete)
         if not finding.is_unknown or finding.found.session is None:
@@ -192,7 +192,8 @@ async def configured_pods(
         valid_hub_id(configured("hub_id", DEFAULT_HUB_ID)),
         "" if everywhere else configured("namespace", own_namespace()),
         log,
-        grace_seconds=configured("delete_grace_period", 1),
+        # At once would take the pod out of the books while its programs may still run.
+        grace_seconds=max(1, int(configured("delete_grace_period", 1))),
         request_timeout=configured("k8s_api_request_timeout", 3),
     )
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import json
 import os
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import psutil
 import pytest
@@ -220,6 +222,23 @@ def test_caretaker_removes_what_a_killed_supervisor_left(bed: Bed) -> None:
     wait_until(lambda: not folder.path.exists())
     wait_until(lambda: not [member for member in members if member.is_running()])
     wait_until(lambda: "supervisor was killed" in person(bed, "ada").home())
+
+
+def test_start_and_end_of_a_session_are_in_the_audit_log(bed: Bed) -> None:
+    needs_root()
+    person(bed, "ada").ensure_session()
+    stop_session(bed, "ada")
+
+    def audited() -> list[dict[str, Any]]:
+        lines = bed.hub_log.read_text().splitlines()
+        return [json.loads(line)["audit"] for line in lines if line.startswith('{"audit"')]
+
+    wait_until(lambda: audited()[-1]["event"] == "ended")
+    start, end = audited()[-2:]
+    assert (start["event"], start["user"], start["server"]) == ("started", "ada", "")
+    assert (start["uid"], start["gid"], start["supplementary_gids"]) == (21001, 21001, [31001])
+    assert end["instance"] == start["instance"]
+    assert "stopped" in end["reason"]
 
 
 def test_running_job_ends_with_its_session_and_is_told_as_failed(bed: Bed) -> None:

@@ -30,6 +30,8 @@ from demo.bed import HERE, answers, find_node
 from demo.slapd import Slapd
 from demo.visitor import Visitor
 from dev.cluster import Cluster, programs, write_image
+from savu_spawner._version import __version__
+from savu_spawner.contract import PROGRAMS
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = Path(__file__).with_name("cluster_hub_config.py")
@@ -37,6 +39,9 @@ PASSWORD = "correct horse"
 
 PATIENCE = 180
 """Seconds after which something that needs a moment never comes, however busy the machine is."""
+
+REAL_IMAGES = {program: f"localhost/savu-{program}:{__version__}" for program in PROGRAMS}
+"""What `make images` loads; see tests/support/images.py."""
 
 FAKE_IMAGES = {
     "web": "localhost/fake-web:1",

@@ -374,8 +374,11 @@ async def test_pods_are_found_as_the_spawner_is_configured(tmp_path: Path, api: 
         assert beside_notebooks.mend == pods.mend
         await beside_notebooks.close()
         everywhere = await configured_pods(
-            Config(KubeSpawner={"enable_user_namespaces": True}), SavuSpawner, LOG
+            Config(KubeSpawner={"enable_user_namespaces": True, "delete_grace_period": 0}),
+            SavuSpawner,
+            LOG,
         )
+        assert (pods.grace_seconds, everywhere.grace_seconds) == (3, 1), "never at once"
         assert "--all-namespaces" in everywhere.mend
         assert "hub-id=hub" in everywhere.mend
         await everywhere.close()
