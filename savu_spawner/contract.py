@@ -79,7 +79,7 @@ CALLBACK_PATH: Final = "oauth_callback"
 LOGOUT_PATH: Final = "logout"
 
 RESERVED_SERVER_NAMES: Final = frozenset(
-    {"api", "data", "assets", "oauth_callback", "logout", "internal"}
+    {"api", "data", "assets", "oauth_callback", "logout", "internal", "socket.io"}
 )
 """A named server of such a name would answer in place of the default server's own path."""
 
@@ -109,10 +109,12 @@ ENVIRONMENT: Final[dict[Program, dict[str, str]]] = {
         "GATE_UPSTREAM": "unix:PATH, or host:port",
         "API_UPSTREAM": "unix:PATH, or host:port",
         "DATASERVER_UPSTREAM": "unix:PATH, or host:port",
+        "FOREIGN_PROGRAMS": "as gate has it: well if they answer anything, and socket.io for api",
     },
     "gate": {
         "GATE_LISTEN": "unix:PATH, or address:port",
         "API_UPSTREAM": "unix:PATH, or host:port: asked for readiness and activity",
+        "FOREIGN_PROGRAMS": "those of api and dataserver that are not ours, separated by ','",
         "SESSION_PREFIX": "as web has it; used where no hub says it",
         "SESSION_USER": "login name; used where no hub says it",
         "GATE_LINK_KEY_FILE": "file with the key of links where there is no hub; else empty",

@@ -43,6 +43,8 @@ class Places:
     state_dir: str
     home: str
     temporary: str
+    foreign: tuple[Program, ...] = ()
+    """Programs of other making: they have none of our paths for health and activity."""
     link_key_file: str = ""
     """Where gate finds the key of links; empty where there is a hub."""
 
@@ -80,10 +82,12 @@ def environments(
             "GATE_UPSTREAM": places.sockets["gate"],
             "API_UPSTREAM": places.sockets["api"],
             "DATASERVER_UPSTREAM": places.sockets["dataserver"],
+            "FOREIGN_PROGRAMS": ",".join(places.foreign),
         },
         "gate": {
             "GATE_LISTEN": places.sockets["gate"],
             "API_UPSTREAM": places.sockets["api"],
+            "FOREIGN_PROGRAMS": ",".join(places.foreign),
             "SESSION_PREFIX": settings.prefix,
             "SESSION_USER": identity.name,
             "GATE_LINK_KEY_FILE": places.link_key_file,

@@ -142,6 +142,21 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
         """,
     ).tag(config=True)
 
+    foreign_programs = Dict(
+        key_trait=Enum(["api", "dataserver"]),
+        value_trait=Integer(min=1, max=65535),
+        help="""
+        Programs whose images are not of this project, each with the TCP port that it listens on.
+
+        For Savu's first web API (port 5000) and DAWN's data server (8080), say. They are started,
+        and reached at ``api/``, ``socket.io/`` and ``data/`` by whoever the gate lets in; the page
+        says what it lacks of them. Images that start as root need ``run_as = "image"``. A TCP port
+        is open to whatever reaches the pod: an enforced NetworkPolicy must let nobody.
+
+            c.SavuSpawner.foreign_programs = {"api": 5000, "dataserver": 8080}
+        """,
+    ).tag(config=True)
+
     run_as = Enum(
         ["user", "image"],
         "user",
@@ -484,6 +499,7 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
             service_gid=self.service_gid,
             run_as="image" if self.run_as == "image" else "user",
             supplemental_groups_policy=self.supplemental_groups_policy,
+            foreign_programs=dict(self.foreign_programs),
             state_dir=self._expand_user_properties(self.state_dir).rstrip("/"),
             web_port=self.port,
             hub_id=self.owner.hub_id,

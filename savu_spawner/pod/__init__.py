@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from savu_spawner.contract import HEALTH_PORT
+from savu_spawner.contract import HEALTH_PORT, USER_PROGRAMS
 from savu_spawner.environment import SessionSettings, environments
 from savu_spawner.identity import Identity
 from savu_spawner.pod.accounts import account_files
@@ -77,6 +77,11 @@ def session_pod(
 def _check_paths(session: SessionSettings, settings: PodSettings) -> None:
     if settings.web_port == HEALTH_PORT:
         raise ValueError(f"port {HEALTH_PORT} is the one for health")
+    ports = [settings.web_port, HEALTH_PORT, *settings.foreign_programs.values()]
+    if len(set(ports)) != len(ports):
+        raise ValueError(f"two programs of one pod have the same port: {sorted(ports)}")
+    if unknown := settings.foreign_programs.keys() - set(USER_PROGRAMS):
+        raise ValueError(f"only api and dataserver may be of other making, not {sorted(unknown)}")
     for root in session.data_roots:
         if not any(volume.holds(root) for volume in settings.data_volumes):
             raise ValueError(f"data root {root} is in none of data_volumes")

@@ -90,5 +90,7 @@ class PodSettings:
     web_port: int = WEB_PORT
     hub_id: str | None = DEFAULT_HUB_ID
     """Whose pod it is, in its labels; None: the command line's, which no hub touches."""
+    foreign_programs: Mapping[Program, int] = field(default_factory=dict)
+    """TCP port of each program whose image is not ours."""
     link_key_secret: str = ""
     """Secret with the key of links, for a session without a hub; empty where there is one."""

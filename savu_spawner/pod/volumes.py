@@ -53,8 +53,15 @@ def socket_path(program: Program) -> str:
 
 def places(settings: PodSettings, health_port: int) -> Places:
     """Where the programs listen and write in a pod."""
+    foreign = settings.foreign_programs
     return Places(
-        sockets={program: f"unix:{socket_path(program)}" for program in SOCKET_ENDS},
+        sockets={
+            program: f"127.0.0.1:{foreign[program]}"
+            if program in foreign
+            else f"unix:{socket_path(program)}"
+            for program in SOCKET_ENDS
+        },
+        foreign=tuple(sorted(foreign)),
         web_listen=str(settings.web_port),
         web_health_listen=str(health_port),
         web_run_dir=f"{RUN_DIR}/web",

@@ -105,6 +105,7 @@ def environment(folder: Path, hub_url: str = "http://127.0.0.1:1/hub/api") -> di
         "SESSION_PREFIX": "/user/ada/",
         "SESSION_USER": "ada",
         "GATE_LINK_KEY_FILE": "",
+        "FOREIGN_PROGRAMS": "",
         "GATE_ADMIT": "owner",
         "GATE_CACHE_SECONDS": "1",
         "JUPYTERHUB_API_TOKEN": "the-session-token",

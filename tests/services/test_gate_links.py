@@ -38,6 +38,7 @@ def gate_variables(folder: Path, key: bytes = KEY, prefix: str = "/session/ada/"
         "SESSION_PREFIX": prefix,
         "SESSION_USER": "ada",
         "GATE_LINK_KEY_FILE": f"{folder}/key",
+        "FOREIGN_PROGRAMS": "",
     }
 
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import ThreadingUnixStreamServer
 
@@ -92,6 +92,7 @@ def variables(folder: Path, listen: str) -> dict[str, str]:
         "GATE_UPSTREAM": f"unix:{folder}/gate.sock",
         "API_UPSTREAM": f"unix:{folder}/api.sock",
         "DATASERVER_UPSTREAM": f"unix:{folder}/dataserver.sock",
+        "FOREIGN_PROGRAMS": "",
     }
 
 
@@ -240,6 +241,58 @@ def test_health_says_which_program_answers(web: Web, request: pytest.FixtureRequ
     assert ask() == {"web": 204, "gate": 204, "api": 503, "dataserver": 503, "x": 404}
     request.getfixturevalue("programs")
     assert ask() == {"web": 204, "gate": 204, "api": 204, "dataserver": 204, "x": 404}
+
+
+@pytest.fixture
+def foreign_web(folder: Path, gate: FakeGate) -> Iterator[tuple[Web, list[str]]]:
+    """nginx before two programs of other making on TCP ports, and the paths that reach them."""
+    asked: list[str] = []
+
+    class Foreign(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(404 if self.path == "/internal/health" else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Foreign) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{server.server_port}"
+
+        def start(listen: str) -> subprocess.Popen[bytes]:
+            upstreams = {"API_UPSTREAM": address, "DATASERVER_UPSTREAM": address}
+            foreign = {"FOREIGN_PROGRAMS": "api,dataserver"}
+            environment = variables(folder, listen) | upstreams | foreign
+            return subprocess.Popen(command(folder), env=environment)
+
+        with running_web(folder, start) as web:
+            yield web, asked
+        server.shutdown()
+
+
+def test_programs_of_other_making_are_well_if_they_answer_anything(
+    foreign_web: tuple[Web, list[str]],
+) -> None:
+    web, _ = foreign_web
+    assert web.health("api").status_code == 204
+    assert web.health("dataserver").status_code == 204
+
+
+def test_programs_of_other_making_are_gated_and_proxied(
+    foreign_web: tuple[Web, list[str]], gate: FakeGate
+) -> None:
+    web, asked = foreign_web
+    asked.clear()
+    for path in ("api/plugin", "data/info/?path=x", "socket.io/?EIO=3"):
+        assert raw_request(web.url, PREFIX + path).status == 401
+    assert asked == []
+    gate.status = 204
+    for path in ("api/plugin", "data/info/?path=x", "socket.io/?EIO=3"):
+        assert raw_request(web.url, PREFIX + path).status == 200
+    assert asked == ["/plugin", "/info/?path=x", "/socket.io/?EIO=3"]
 
 
 # -- Only what the gate lets in -------------------

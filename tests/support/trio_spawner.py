@@ -53,6 +53,7 @@ class TrioSpawner(Spawner):
             "WEB_LISTEN": f"127.0.0.1:{port}",
             "WEB_HEALTH_LISTEN": f"unix:{folder}/health.sock",
             "WEB_RUN_DIR": str(folder),
+            "FOREIGN_PROGRAMS": "",
             **{f"{name.upper()}_UPSTREAM": f"unix:{path}" for name, path in sockets.items()},
         }
         hub = {k: v for k, v in self.get_env().items() if k.startswith(("JUPYTERHUB_", "JPY_"))}
@@ -64,6 +65,7 @@ class TrioSpawner(Spawner):
             "SESSION_PREFIX": web["SESSION_PREFIX"],
             "SESSION_USER": self.user.name,
             "GATE_LINK_KEY_FILE": "",
+            "FOREIGN_PROGRAMS": "",
             "GATE_ADMIT": self.admit.get(self.user.name, "owner"),
             "GATE_CACHE_SECONDS": str(self.cache_seconds),
             **self.gate_environment,

@@ -138,6 +138,10 @@ CASES = {
     ),
     "images-take-the-identity": (replace(SETTINGS, run_as="image"), BARE),
     "zero-to-jupyterhub": (replace(SETTINGS, hub_id="i12"), taken_apart()),
+    "foreign-programs": (
+        replace(SETTINGS, run_as="image", foreign_programs={"api": 5000, "dataserver": 8080}),
+        BARE,
+    ),
     "command-line": (replace(SETTINGS, hub_id=None, link_key_secret="savu-ada"), BARE),
 }
 

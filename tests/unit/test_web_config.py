@@ -22,6 +22,7 @@ ENVIRONMENT = {
     "GATE_UPSTREAM": "unix:/run/gate/gate.sock",
     "API_UPSTREAM": "unix:/run/api/api.sock",
     "DATASERVER_UPSTREAM": "127.0.0.1:5000",
+    "FOREIGN_PROGRAMS": "",
 }
 PAGE = Path("/srv/page")
 
@@ -119,10 +120,16 @@ def test_nginx_accepts_the_configuration_for_every_name(tmp_path: Path, user: st
     assert "syntax is ok" in answer.stderr, answer.stderr
 
 
-@pytest.mark.parametrize("name", sorted(ENVIRONMENT))
+@pytest.mark.parametrize("name", sorted(ENVIRONMENT.keys() - {"FOREIGN_PROGRAMS"}))
 def test_a_missing_variable_is_named(name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{name} is not set"):
         settings_from(**{name: ""})
+
+
+def test_no_program_of_other_making_is_said_and_not_supposed() -> None:
+    environment = {name: value for name, value in ENVIRONMENT.items() if name != "FOREIGN_PROGRAMS"}
+    with pytest.raises(ConfigurationError, match="FOREIGN_PROGRAMS is not set"):
+        from_environment(environment, Path("/page"))
 
 
 @pytest.mark.parametrize(

@@ -203,8 +203,9 @@ class Authorise(GateHandler):
     def note_use(self, visitor: Model) -> None:
         if not is_owner(visitor, self.gate.settings.owner):
             self.gate.entries.note(visitor["name"], visitor.get("kind", "user"))
-        # `api` tells of its own requests, and knows better which are by people.
-        if self.gate.activity and self.target != "api" and not self.asked.is_background:
+        # Our `api` tells of its own requests, and knows better which are by people.
+        tells = self.target == "api" and "api" not in self.gate.settings.foreign
+        if self.gate.activity and not tells and not self.asked.is_background:
             self.gate.activity.note()
 
 
@@ -299,19 +300,25 @@ class Ready(GateHandler):
     async def get(self) -> None:
         try:
             answer = await self.gate.api.get("/internal/health", READY_SECONDS)
-            ready = answer.code == 204
+            # One of other making does not know that path, and is ready if it says so.
+            foreign = "api" in self.gate.settings.foreign
+            ready = answer.code == 204 or (foreign and answer.code < 500)
         except Exception:
             ready = False
         self.set_status(401 if ready else 503)
 
 
 class ShowEntries(GateHandler):
-    """``{"admit": "owner" or "granted", "entries": [{name, kind, first, last}]}``, newest first."""
+    """``{"admit": "owner" or "granted", "foreign": […], "entries": [{name, kind, first, last}]}``.
+
+    Entries are those of others than the owner, newest first.
+    """
 
     def get(self) -> None:
         self.finish(
             {
                 "admit": self.gate.settings.admit,
+                "foreign": sorted(self.gate.settings.foreign),
                 "entries": [
                     {
                         "name": entry.name,

@@ -64,6 +64,8 @@ class Settings:
     activity_url: str
     https: bool
     """The public address is known to be https: every cookie is Secure."""
+    foreign: frozenset[str] = frozenset()
+    """Those of ``api`` and ``dataserver`` that are not ours."""
     link_key: bytes = field(default=b"", repr=False)
     """Signs links; empty if there is a hub."""
 
@@ -102,7 +104,14 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         prefix=prefix,
         activity_url=environment["JUPYTERHUB_ACTIVITY_URL"],
         https=environment.get("JUPYTERHUB_PUBLIC_URL", "").startswith("https:"),
+        foreign=_foreign(environment),
     )
+
+
+def _foreign(environment: Mapping[str, str]) -> frozenset[str]:
+    if "FOREIGN_PROGRAMS" not in environment:
+        raise ConfigurationError("FOREIGN_PROGRAMS is not set, not even to nothing")
+    return frozenset(filter(None, environment["FOREIGN_PROGRAMS"].split(",")))
 
 
 def _without_hub(environment: Mapping[str, str], key_file: str) -> Settings:
@@ -133,6 +142,7 @@ def _without_hub(environment: Mapping[str, str], key_file: str) -> Settings:
         prefix=prefix,
         activity_url="",
         https=False,
+        foreign=_foreign(environment),
         link_key=key,
     )
 

@@ -44,6 +44,10 @@ ANSWER_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-a
 """For everything but the page: whatever users' files or programs send, no script of it runs."""
 
 
+ANY_ANSWER = "error_page 400 401 403 404 405 = @well;"
+"""A program of other making is well if it answers: it has no path for health of ours."""
+
+
 def quote(text: str) -> str:
     """One token of nginx's configuration, whatever the text holds."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
@@ -88,6 +92,9 @@ def values(settings: Settings, failures_log: str | None = None) -> dict[str, str
         "gate": settings.gate,
         "api": settings.api,
         "dataserver": settings.dataserver,
+        "api_well_if": ANY_ANSWER if "api" in settings.foreign else "",
+        "dataserver_well_if": ANY_ANSWER if "dataserver" in settings.foreign else "",
+        "socket_io": _socket_io(settings) if "api" in settings.foreign else "",
         "page": quote(f"{settings.page}/"),
         "assets": quote(f"{settings.page}/assets/"),
         "bare_prefix": quote(settings.prefix.rstrip("/")),
@@ -129,6 +136,19 @@ def values(settings: Settings, failures_log: str | None = None) -> dict[str, str
             "The program that reads data files (dataserver) gave no answer within an hour.",
         ),
     }
+
+
+def _socket_io(settings: Settings) -> str:
+    """Where the first web API of Savu tells of its jobs: beside ``api/``, by its own clients."""
+    return (
+        f"location ^~ {quote(settings.prefix + 'socket.io/')} {{\n"
+        f"      {_text('ask_program.conf').strip()}\n"
+        "      proxy_buffering off;\n"
+        "      error_page 502 503 = @api_down;\n"
+        f"      {_text('error_pages.conf').strip()}\n"
+        "      proxy_pass http://api/socket.io/;\n"
+        "    }"
+    )
 
 
 GATE_DOWN = (

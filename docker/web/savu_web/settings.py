@@ -42,6 +42,8 @@ class Settings:
     """``unix:PATH`` or ``host:port``; so are ``api`` and ``dataserver``."""
     api: str
     dataserver: str
+    foreign: frozenset[str]
+    """Those of ``api`` and ``dataserver`` that are not ours."""
     page: Path
     """Folder of the built page: ``index.html`` and ``assets/``."""
 
@@ -68,8 +70,18 @@ def from_environment(environment: Mapping[str, str], page: Path) -> Settings:
         gate=_address("GATE_UPSTREAM", environment, unix=True),
         api=_address("API_UPSTREAM", environment, unix=True),
         dataserver=_address("DATASERVER_UPSTREAM", environment, unix=True),
+        foreign=_foreign(environment),
         page=page,
     )
+
+
+def _foreign(environment: Mapping[str, str]) -> frozenset[str]:
+    if "FOREIGN_PROGRAMS" not in environment:
+        raise ConfigurationError("FOREIGN_PROGRAMS is not set, not even to nothing")
+    names = frozenset(filter(None, environment["FOREIGN_PROGRAMS"].split(",")))
+    if unknown := names - {"api", "dataserver"}:
+        raise ConfigurationError(f"FOREIGN_PROGRAMS names {sorted(unknown)}")
+    return names
 
 
 def _prefix(prefix: str) -> str:

@@ -31,6 +31,13 @@ def _notes(spawner: SavuSpawner) -> Iterator[Finding]:
         yield Finding("note", "state_dir is empty: lists of jobs end with their session")
     if spawner.run_as == "image":
         yield Finding("note", "run_as is image: refused by the restricted pod security standard")
+    if spawner.foreign_programs:
+        names = " and ".join(sorted(spawner.foreign_programs))
+        yield Finding(
+            "note",
+            f"{names} of other making: their TCP ports are open to whatever reaches a pod",
+            "have a NetworkPolicy enforced that lets only proxy and hub reach web's port",
+        )
     for described in spawner.data_volumes:
         path, (kind,) = described["mountPath"], described["volume"]
         if kind in ("hostPath", "nfs"):

@@ -1,8 +1,9 @@
-import { AppShell, Center, Loader, Tabs } from "@mantine/core";
+import { AppShell, Center, Loader, Stack, Tabs } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconChartHistogram, IconListCheck, IconPlayerPlay } from "@tabler/icons-react";
 import { useState } from "react";
 import { DataPane } from "./data/DataPane";
+import { ForeignNotice } from "./ForeignNotice";
 import { FilesPane } from "./files/FilesPane";
 import { Header } from "./Header";
 import { JobsPane } from "./jobs/JobsPane";
@@ -38,7 +39,10 @@ export function App() {
       ) : (
         <Center h="100vh">
           {session.isError && !hasPanel(session.error) ? (
-            <ProblemAlert error={session.error} onRetry={() => void session.refetch()} />
+            <Stack>
+              <ForeignNotice />
+              <ProblemAlert error={session.error} onRetry={() => void session.refetch()} />
+            </Stack>
           ) : (
             <Loader aria-label="Opening the session" />
           )}

@@ -1,25 +1,10 @@
 import { Badge, HoverCard, Stack, Text, UnstyledButton } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
-import { requestJson, sessionUrl } from "./session/client";
+import { useGate } from "./session/useGate";
 import { formatTime } from "./shared/quantities";
-
-interface Entries {
-  entries: { name: string; kind: string; first: string; last: string }[];
-}
 
 /** Tells the owner who else was let into this session; shows nothing if nobody was. */
 export function EntriesNotice() {
-  const answer = useQuery({
-    queryKey: ["entries"],
-    queryFn: ({ signal }) =>
-      requestJson<Entries>(sessionUrl("internal/entries"), {
-        action: "Asking who else was here",
-        signal,
-        background: true,
-      }),
-    refetchInterval: 60_000,
-    retry: false,
-  });
+  const answer = useGate();
   const entries = answer.data?.entries ?? [];
   if (entries.length === 0) return null;
   return (

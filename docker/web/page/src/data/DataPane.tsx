@@ -1,6 +1,7 @@
 import { Button, Center, Group, Loader, Select, Stack, Tabs, Text, Title } from "@mantine/core";
 import { IconDownload } from "@tabler/icons-react";
 import { useState } from "react";
+import { ForeignNotice } from "../ForeignNotice";
 import { useLocation } from "../location";
 import { downloadUrl } from "../services/api";
 import { CopyPathButton } from "../shared/CopyPathButton";
@@ -65,7 +66,12 @@ function Contents({ file }: { file: string }) {
     );
   }
   if (survey.isError) {
-    return <ProblemAlert error={survey.error} onRetry={() => void survey.refetch()} />;
+    return (
+      <Stack p="md">
+        <ForeignNotice />
+        <ProblemAlert error={survey.error} onRetry={() => void survey.refetch()} />
+      </Stack>
+    );
   }
   return <Views file={file} contents={survey.data} />;
 }
