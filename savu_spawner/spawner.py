@@ -19,7 +19,7 @@ from traitlets import Bool, Dict, Enum, Integer, List, TraitError, Unicode, defa
 
 from savu_spawner._version import __version__
 from savu_spawner.cluster import CONFLICT, UNREACHABLE, Pods, patiently, sentence_of, serialized
-from savu_spawner.contract import DESCRIPTIONS, PROGRAMS
+from savu_spawner.contract import DESCRIPTIONS, PROGRAMS, USER_PROGRAMS
 from savu_spawner.diagnosis import (
     Record,
     end_of,
@@ -499,7 +499,11 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
             service_gid=self.service_gid,
             run_as="image" if self.run_as == "image" else "user",
             supplemental_groups_policy=self.supplemental_groups_policy,
-            foreign_programs=dict(self.foreign_programs),
+            foreign_programs={
+                program: self.foreign_programs[program]
+                for program in USER_PROGRAMS
+                if program in self.foreign_programs
+            },
             state_dir=self._expand_user_properties(self.state_dir).rstrip("/"),
             web_port=self.port,
             hub_id=self.owner.hub_id,
