@@ -81,6 +81,19 @@ class Sessions:
         answer = await asyncio.to_thread(self.hub.api, "DELETE", f"users/{user}/server")
         assert answer.status_code in (202, 204), answer.text
 
+    async def changed(self, user: str, before: set[tuple[str, bool]]) -> None:
+        """Wait until a pod was made, or is being deleted."""
+        async with asyncio.timeout(PATIENCE):
+            while await self.marks(user) == before:
+                await asyncio.sleep(0.02)
+
+    async def marks(self, user: str) -> set[tuple[str, bool]]:
+        """Uids of a user's pods, and whether each is there to stay."""
+        return {
+            (pod.metadata.uid, pod.metadata.deletion_timestamp is None)
+            for pod in await self.pods(user)
+        }
+
     async def settled(self, user: str) -> str:
         """Wait until hub and cluster agree: ``running`` or ``gone``.
 
@@ -96,7 +109,9 @@ class Sessions:
                     seen = (server, [(pod.metadata.name, pod.status.phase) for pod in pods])
                     if server is None and not pods:
                         return "gone"
-                    if server and server["ready"] and not server["pending"] and len(pods) == 1:
+                    running = server and server["ready"] and not server["pending"]
+                    stays = [pod.metadata.deletion_timestamp is None for pod in pods]
+                    if running and stays == [True]:
                         return "running"
                     await asyncio.sleep(0.1)
         except TimeoutError:
@@ -142,21 +157,24 @@ async def test_a_hub_killed_at_any_moment_adopts_or_removes_each_pod(sessions: S
     state = await sessions.settled("ada")
     took = time.monotonic() - begun
     for number in range(KILLS):
-        before = [pod.metadata.uid for pod in await sessions.pods("ada")]
+        before = await sessions.marks("ada")
         act = sessions.stop if state == "running" else sessions.start
-        moment = moments.uniform(0, took)
+        since = moments.choice(["it was asked", "the cluster knows"])
+        moment = moments.uniform(0, took if since == "it was asked" else took / 2)
         acting = asyncio.create_task(act("ada"))
+        if since == "the cluster knows":
+            await sessions.changed("ada", before)
         await asyncio.sleep(moment)
         await asyncio.to_thread(sessions.hub.kill_hub)
         await asyncio.gather(acting, return_exceptions=True)
         assert await asyncio.to_thread(sessions.answers, "grace"), "a dead hub ends no session"
         await asyncio.to_thread(sessions.hub.start_hub)
         state = await sessions.settled("ada")
-        print(f"kill {number}: {act.__name__}, after {moment:.2f} s: {state}")
+        print(f"kill {number}: {act.__name__}, {moment:.2f} s since {since}: {state}")
         if state == "running":
             assert await asyncio.to_thread(sessions.answers, "ada")
             if before:
-                assert await sessions.uid("ada") == before[0], "adopted, not replaced"
+                assert await sessions.marks("ada") == before, "adopted, not replaced"
         assert await sessions.settled("grace") == "running"
         assert await sessions.uid("grace") == bystander
         assert await asyncio.to_thread(sessions.answers, "grace")
