@@ -15,7 +15,7 @@ from savu_spawner.errors import (
     AccountRefused,
     DirectoryUnavailable,
 )
-from savu_spawner.identity import Group, Identity
+from savu_spawner.identity import AccountPolicy, Group, Identity
 from tests.directory.conftest import Ask, StartServer, entries, person, posix_group
 
 ADA = Identity("ada", "Ada Lovelace", 21001, Group("ada", 21001), (Group("cm10001_1", 31001),))
@@ -160,6 +160,14 @@ async def test_primary_group_without_entry_is_called_by_its_number(
 ) -> None:
     directory = ask(start_server(person("bob", 40001, 40010)))
     assert (await directory.identity("bob")).group == Group("40010", 40010)
+
+
+async def test_group_is_known_by_each_of_its_names(start_server: StartServer, ask: Ask) -> None:
+    aliased = posix_group("robots", 50001, "ada") + "\ncn: functional_accounts"
+    ada = await ask(start_server(aliased)).identity("ada")
+    assert ada.gids == (31001, 50001)
+    with pytest.raises(AccountRefused, match="functional_accounts"):
+        AccountPolicy(refused_groups=["functional_accounts"]).check(ada)
 
 
 async def test_two_entries_are_ambiguous(start_server: StartServer, ask: Ask) -> None:

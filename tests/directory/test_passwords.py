@@ -8,7 +8,7 @@ import pytest
 from traitlets import TraitError
 
 from demo.slapd import Slapd, hashed
-from savu_spawner.errors import DirectoryUnavailable
+from savu_spawner.errors import AccountAmbiguous, DirectoryUnavailable
 from tests.directory.conftest import PASSWORD, Ask, StartServer, person
 
 SERVICE = (
@@ -78,6 +78,25 @@ async def test_directory_that_answers_only_its_own_account(
             with pytest.raises(DirectoryUnavailable) as refused:
                 await question
             assert "bind_" in refused.value.log_message
+
+
+async def test_password_of_one_of_two_accounts_of_a_name_logs_nobody_in(
+    start_server: StartServer, ask: Ask
+) -> None:
+    """Whoever may make entries somewhere in the tree is not to become the hub's administrator."""
+    former = "dn: ou=former,ou=people,dc=facility,dc=example\nobjectClass: organizationalUnit"
+    second = person(
+        "hubadmin",
+        40001,
+        40001,
+        "userPassword: mine",
+        dn="dn: uid=hubadmin,ou=former,ou=people,dc=facility,dc=example",
+    )
+    directory = ask(start_server(f"{former}\n\n{second}"))
+    for password in ("mine", PASSWORD):
+        with pytest.raises(AccountAmbiguous):
+            await directory.check_password("hubadmin", password)
+    assert not await directory.check_password("hubadmin", "guessed")
 
 
 async def test_account_without_password_cannot_log_in(start_server: StartServer, ask: Ask) -> None:
