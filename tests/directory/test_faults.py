@@ -209,21 +209,20 @@ async def test_event_loop_goes_on_meanwhile(
     server: Slapd, ask: Ask, proxy: FaultyProxy, fault: str
 ) -> None:
     proxy.fault = "silent" if fault == "silent" else "none"
-    proxy.round_trip = 0.1
-    smallest = 1.0
+    # A call that blocks does it for as long as the server takes: 2 s or more.
+    proxy.round_trip = 2.0
+    smallest = LATE
     with BlackHole() as hole:
         port = hole.port if fault == "SYN" else proxy.port
         # Other programs on the machine delay us now and then; a call that blocks does it always.
-        for _ in range(15):
-            directory = ask(
-                server, servers=[url(port)], timeout=2 if fault == "round trip" else 0.2
-            )
+        for _ in range(5):
+            directory = ask(server, servers=[url(port)], timeout=3)
             async with heartbeat() as lags:
                 with contextlib.suppress(DirectoryUnavailable):
                     await directory.identity("ada")
             assert len(lags) > 1
             smallest = min(smallest, max(lags))
-            if smallest < 0.02:
+            if smallest < 1:
                 return
     pytest.fail(f"the event loop was blocked for {smallest * 1000:.0f} ms")
 
@@ -289,7 +288,7 @@ async def test_nothing_is_left_after_faults(server: Slapd, ask: Ask, proxy: Faul
 
 
 async def test_more_questions_than_threads_are_all_answered(server: Slapd, ask: Ask) -> None:
-    directory = ask(server, threads=2)
+    directory = ask(server, threads=2, timeout=10 * LATE)
     answers = await asyncio.gather(*(directory.identity("ada") for _ in range(50)))
     assert {answer.uid for answer in answers} == {21001}
 

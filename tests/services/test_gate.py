@@ -147,7 +147,7 @@ def running_gate(variables: dict[str, str]) -> Iterator[RunningGate]:
         )
         gate = RunningGate(process, client, Path(path).parent)
         try:
-            eventually(lambda: is_well(gate), 20, "the gate answers")
+            eventually(lambda: is_well(gate), 120, "the gate answers")
             yield gate
         finally:
             process.terminate()
@@ -166,11 +166,13 @@ def running_api(folder: Path) -> Iterator[httpx.Client]:
     """FakeApi on ``api.sock``."""
     command = [sys.executable, str(FAKE_SERVICES), f"{folder}/api.sock", f"{folder}/data.sock"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr
-        assert process.stderr.readline().startswith("ready")
-        transport = httpx.HTTPTransport(uds=f"{folder}/api.sock")
-        yield httpx.Client(transport=transport, base_url="http://api")
-        process.terminate()
+        try:
+            assert process.stderr
+            assert process.stderr.readline().startswith("ready")
+            transport = httpx.HTTPTransport(uds=f"{folder}/api.sock")
+            yield httpx.Client(transport=transport, base_url="http://api")
+        finally:
+            process.terminate()
 
 
 # -- Starting and ending --------------------
