@@ -840,9 +840,9 @@ def test_no_log_opens_a_session(gate_bed: GateBed, session: Session, alices_toke
         raw_request(session.direct, session.prefix + path, bearer(alices_token))
     alice.fetch("POST", session.prefix + "api/x", xsrf="wrong" * 8)
     raw_request(session.direct, session.prefix + "api/x", {"Authorization": "token gärbage123"})
-    time.sleep(0.2)
+    expected = f"web: GET {session.prefix}api/close answered"
+    eventually(lambda: expected in session.logs(), 20, "the log is written")
     logs = session.logs()
-    assert f"web: GET {session.prefix}api/close answered" in logs
     values = [c.value for c in alice.client.cookies.jar if c.value and len(c.value) > 8]
     secrets_used = [
         alices_token,
@@ -862,13 +862,17 @@ def test_no_log_opens_a_session(gate_bed: GateBed, session: Session, alices_toke
 def test_events_arrive_when_they_are_sent(
     gate_bed: GateBed, session: Session, alice: Browser
 ) -> None:
-    target = f"{session.prefix}api/jobs/events?_xsrf={quote(alice.xsrf_for(session.prefix))}"
-    start, times = time.monotonic(), []
-    with alice.client.stream("GET", target, headers=FETCH) as answer:
-        times = [time.monotonic() - start for line in answer.iter_lines() if line]
-    assert len(times) == 3
-    assert times[0] < 0.25
-    assert 0.2 < times[1] < 0.55
+    """The next one is sent when this one has arrived: held back, none of them ever would."""
+    query = f"?wait=1&_xsrf={quote(alice.xsrf_for(session.prefix))}"
+    lines = []
+    with (
+        session.socket("api") as api,
+        alice.client.stream("GET", f"{session.prefix}api/jobs/events{query}", headers=FETCH) as got,
+    ):
+        for line in filter(None, got.iter_lines()):
+            lines.append(line)
+            api.put("/internal/state", json={"taken": len(lines)})
+    assert lines == ["data: 0", "data: 1", "data: 2"]
 
 
 def test_a_websocket_carries_messages_both_ways(session: Session, alice: Browser) -> None:
@@ -997,7 +1001,7 @@ def test_while_the_hub_is_frozen_only_those_it_has_named_are_let_in(
         expected = {alices_token: 200, secrets.token_hex(16): 503, deleted: 503}
 
         def ask(token: str) -> int:
-            return raw_request(session.direct, target, bearer(token), seconds=7).status
+            return raw_request(session.direct, target, bearer(token), seconds=60).status
 
         with ThreadPoolExecutor() as pool:
             assert dict(zip(expected, pool.map(ask, expected), strict=True)) == expected

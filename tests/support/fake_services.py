@@ -17,7 +17,7 @@ from tornado.web import Application, RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler
 
 CHUNK = b"0123456789abcdef" * 65536  # 1 MiB
-EVENTS = (0.0, 0.3, 0.6)
+EVENTS = 3
 
 
 class Echo(RequestHandler):
@@ -61,12 +61,16 @@ class State(RequestHandler):
 
 
 class Events(RequestHandler):
+    """Some events; with ``?wait=1`` each after the first once the test has ``taken`` the others."""
+
     async def get(self) -> None:
         self.set_header("Content-Type", "text/event-stream")
-        start = asyncio.get_running_loop().time()
-        for at in EVENTS:
-            await asyncio.sleep(max(0.0, start + at - asyncio.get_running_loop().time()))
-            self.write(f"data: {at}\n\n")
+        wait = self.get_query_argument("wait", "")
+        state = self.settings["state"]
+        for number in range(EVENTS):
+            while wait and state.get("taken", 0) < number:
+                await asyncio.sleep(0.01)
+            self.write(f"data: {number}\n\n")
             await self.flush()
 
 

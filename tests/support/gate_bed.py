@@ -198,7 +198,7 @@ class GateBed:
     def wait_ready(self, user: str, name: str = "") -> Session:
         model = eventually(
             lambda: (m := self.server_model(user, name)).get("ready") and m,
-            40,
+            180,
             f"{user}/{name} is ready; {self.log_tail()}",
         )
         for path in self.folder.glob("s*/session.json"):
@@ -212,7 +212,7 @@ class GateBed:
 
     def stop(self, session: Session) -> None:
         self.api("DELETE", self._server(session.user, session.name))
-        eventually(lambda: not self.server_model(session.user, session.name), 20, "stopped")
+        eventually(lambda: not self.server_model(session.user, session.name), 90, "stopped")
 
     def token(self, user: str, *scopes: str) -> tuple[str, str]:
         """A new API token of this user, and its id."""
@@ -271,13 +271,17 @@ def running_gate_bed(python: str = sys.executable, **environment: str) -> Iterat
         urls = [f"http://127.0.0.1:{port}" for port in ports]
         bed = GateBed(urls[0], urls[1], folder, chief, robot, hub)
         try:
-            eventually(lambda: answers(f"{urls[0]}/hub/health", hub, bed), 60, "hub is up")
+            eventually(
+                lambda: answers(f"{urls[0]}/hub/health", hub, bed),
+                240,
+                f"hub is up; {bed.log_tail()}",
+            )
             yield bed
         finally:
             hub.send_signal(signal.SIGCONT)
             hub.terminate()
             try:
-                hub.wait(20)
+                hub.wait(120)
             finally:
                 hub.kill()
                 end_leftovers(folder)

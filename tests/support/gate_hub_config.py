@@ -28,7 +28,7 @@ c.TrioSpawner.page = f"{folder}/page"
 c.TrioSpawner.admit = {"alice": "granted"}
 c.TrioSpawner.delays = {"slow": 1.5, "never": 3600}
 c.TrioSpawner.http_timeouts = {"never": 3}
-c.Spawner.http_timeout = 20
+c.Spawner.http_timeout = 120
 
 c.JupyterHub.load_groups = {"crew": {"users": ["alice"]}}
 c.JupyterHub.services = [
