@@ -19,7 +19,7 @@ from traitlets.config import Application, Config
 
 from savu_spawner import audit
 from savu_spawner.audit import AuditRecord
-from savu_spawner.caretaker.hub import known_sessions
+from savu_spawner.caretaker.hub import Superseded, known_sessions
 from savu_spawner.caretaker.judgement import (
     CannotSay,
     Finding,
@@ -243,11 +243,17 @@ class Caretaker(Application):
         return [Sweep(p, self.log, grace=self.grace, confirm=self.confirm) for p in places]
 
     async def sweep(self, sweeps: Sequence[Sweep]) -> None:
-        """Look once, and remove what should go."""
+        """Look once, and remove what should go.
+
+        Raises:
+            Superseded: the hub is a later one, with a caretaker of its own.
+        """
         for each in sweeps:
             await each.look()
         try:
             known = await known_sessions()
+        except Superseded:
+            raise
         except Exception as error:
             self.log.warning("the hub did not say which sessions it knows: %s", error)
             known = None
@@ -271,6 +277,10 @@ class Caretaker(Application):
             while not end.is_set():
                 try:
                     await self.sweep(sweeps)
+                except Superseded as error:
+                    # Also if the hub was killed before this could watch it.
+                    self.log.warning("%s: it has another, and this one ends", error)
+                    break
                 except Exception:
                     # Whatever it was: without a caretaker things would be left for ever.
                     self.log.exception("this sweep failed; the next is in %d s", self.interval)

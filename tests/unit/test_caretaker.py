@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kubernetes_asyncio.client import ApiClient, Configuration, CoreV1Api
@@ -317,6 +319,49 @@ async def test_every_page_of_a_long_list_is_looked_at(
         added(api, replace(ORPHAN, user=f"user-{number}"), str(number))
     assert len(await sweep.sessions.look()) == 5
     assert len(api.lists) == 3
+
+
+# -- The hub --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("token", "ends"), [("void", True), ("lacks-a-scope", False)])
+async def test_a_caretaker_whose_token_a_later_hub_does_not_know_ends(
+    token: str, ends: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    async def users(_: web.Request) -> web.Response:
+        asked.set()
+        return web.json_response({"status": 403}, status=403)
+
+    async def user(_: web.Request) -> web.Response:
+        return web.json_response({}, status=403 if token == "void" else 200)
+
+    hub = web.Application()
+    hub.router.add_get("/users", users)
+    hub.router.add_get("/user", user)
+    runner = web.AppRunner(hub, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    monkeypatch.setenv("JUPYTERHUB_API_URL", f"http://127.0.0.1:{runner.addresses[0][1]}")
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", token)
+    config = Config(LocalSavuSpawner={"runtime_dir": str(tmp_path)}, Caretaker={"interval": 1})
+    caretaker = Caretaker(config=config)
+    caretaker.initialize([])
+    running = asyncio.create_task(caretaker.run())
+    try:
+        await asyncio.wait_for(asked.wait(), 30)
+        if ends:
+            await asyncio.wait_for(running, 30)
+        else:
+            for _ in range(2):
+                asked.clear()
+                await asyncio.wait_for(asked.wait(), 30)
+            assert not running.done()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await runner.cleanup()
 
 
 # -- Configuration --------------------------------------------------------------------------------
