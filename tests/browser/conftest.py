@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from demo.bed import Bed
 from demo.story import Place
 from tests.support.browser import CHROMIUM_OPTIONS, Tab
 from tests.support.needs import needs_program
 from tests.support.people import ROOT, programs_of, running_bed
+
+# What is waited for is an event, however long a busy machine takes.
+expect.set_options(timeout=60_000)
 
 SCREENSHOTS = ROOT / "test-results" / "screenshots"
 
@@ -42,7 +45,7 @@ def tab_of(
 
     def open_tab(name: str) -> Tab:
         context = chromium.new_context(viewport={"width": 1400, "height": 900})
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(60_000)
         tab = Tab(bed, name, context.new_page(), SCREENSHOTS)
         opened.append(tab)
         tab.log_in()
