@@ -14,9 +14,12 @@ FOLDERS = (ROOT, ROOT / "savu_spawner", ROOT / "docker", ROOT / "docker/api", RO
 """Where a page's paths may begin: it says ``local.py`` for ``savu_spawner/local.py``."""
 
 FILE = re.compile(r"[\w.*-]+(?:/[\w.*-]+)*/?")
-SUFFIXES = (".py", ".md", ".sh", ".ldif", ".toml", ".cfg", ".template", ".html", "/")
-ELSEWHERE = {"jupyterhub_config.py", ".demo/"}
-"""What a site or the demo makes."""
+SUFFIXES = (".py", ".md", ".sh", ".ldif", ".toml", ".cfg", ".template", ".html")
+TOP = ("bench", "demo", "dev", "docker", "docs", "kubernetes", "savu_spawner", "tests")
+"""First parts by which a folder is told from the path of an address."""
+
+ELSEWHERE = {"jupyterhub_config.py", "site_config.py"}
+"""What a site writes."""
 
 
 def named_files(page: Path) -> set[str]:
@@ -28,7 +31,7 @@ def named_files(page: Path) -> set[str]:
         for word in words
         if FILE.fullmatch(word)
         and not word.startswith("/")
-        and (word.endswith(SUFFIXES) or word.split("/")[0] in ("docker", "savu_spawner", "tests"))
+        and (word.endswith(SUFFIXES) or word.split("/")[0] in TOP)
         and word not in ELSEWHERE
     }
 
