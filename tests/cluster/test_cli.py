@@ -89,7 +89,8 @@ async def terminal(
 ) -> Terminal:
     core = CoreV1Api(kubernetes)
     nodes = await core.list_node()
-    there = {name for node in nodes.items for each in node.status.images for name in each.names}
+    kept = [each for node in nodes.items for each in node.status.images or []]
+    there = {name for each in kept for name in each.names or []}
     if absent := set(IMAGES.values()) - there:
         missing(f"needs images in the cluster: {', '.join(sorted(absent))}; make images loads them")
     configuration = tmp_path / "jupyterhub_config.py"
