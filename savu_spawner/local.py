@@ -137,6 +137,7 @@ class LocalSavuSpawner(SessionSpawner, Spawner):  # type: ignore[misc]
 
     async def start(self) -> tuple[str, int]:
         """Look the user up, start the supervisor, wait until every program is ready."""
+        self.begin_saying()
         identity = None
         try:
             identity = await self.look_up()

@@ -54,7 +54,13 @@ class SpawnLog:
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
+        self._starts = 0
         self._more = asyncio.Event()
+
+    def begin(self) -> None:
+        """Another start: pages that read already go on with this one."""
+        self.events = []
+        self._starts += 1
 
     def say(self, percent: int, message: str) -> None:
         """Add a sentence and how far the start is, in percent."""
@@ -63,12 +69,15 @@ class SpawnLog:
         self._more = asyncio.Event()
 
     async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
-        read = 0
+        read, start = 0, self._starts
         while True:
-            while read < len(self.events):
-                yield self.events[read]
+            if start != self._starts:
+                read, start = 0, self._starts
+            if read < len(self.events):
                 read += 1
-            await self._more.wait()
+                yield self.events[read - 1]
+            else:
+                await self._more.wait()
 
 
 class SessionSpawner(LoggingConfigurable):
@@ -253,6 +262,12 @@ class SessionSpawner(LoggingConfigurable):
         return spawn_error(error, self.policy.support_contact)
 
     # -- What is said -----------------------------------------------------------------------------
+
+    def begin_saying(self) -> None:
+        """A start begins; what was said about the last one is no longer shown."""
+        if self.spawn_log is None:
+            self.spawn_log = SpawnLog()
+        self.spawn_log.begin()
 
     def say(self, percent: int, message: str) -> None:
         """A sentence for the progress page."""

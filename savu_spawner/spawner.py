@@ -42,7 +42,7 @@ from savu_spawner.pod.labels import (
     valid_hub_id,
 )
 from savu_spawner.pod.notebook import take_apart
-from savu_spawner.session import STOPPED, SessionSpawner, SpawnLog
+from savu_spawner.session import STOPPED, SessionSpawner
 from savu_spawner.supervisor import ended_now
 from savu_spawner.watch import Watch
 
@@ -412,7 +412,7 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
         Returns:
             The URL at which the session is served.
         """
-        self.spawn_log = SpawnLog()
+        self.begin_saying()
         self._forget_session()
         self.identity = self.record = self._made = self._kept = None
         self._pod_made, self._made_all = asyncio.Event(), asyncio.Event()

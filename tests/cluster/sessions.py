@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,17 @@ def stand_ins(spawner: SavuSpawner, pod: Any) -> Any:
         container["readinessProbe"] = {"httpGet": {"path": "/", "port": port}, "periodSeconds": 1}
         container["resources"] = {}
     return pod
+
+
+def api_runs(*command: str) -> Callable[[SavuSpawner, Any], Any]:
+    """A hook that has ``api`` run something else than its program."""
+
+    def hook(spawner: SavuSpawner, pod: Any) -> Any:
+        (api,) = (each for each in pod.spec.containers if each["name"] == "api")
+        api["command"] = list(command)
+        return pod
+
+    return hook
 
 
 def said(spawner: SavuSpawner) -> str:

@@ -15,7 +15,7 @@ from tornado.web import HTTPError
 
 from dev.cluster import Cluster
 from savu_spawner.spawner import SavuSpawner
-from tests.cluster.sessions import GRACE, Sessions, said, stand_ins, until_said
+from tests.cluster.sessions import GRACE, Sessions, api_runs, said, stand_ins, until_said
 
 
 async def refused(spawner: SavuSpawner) -> Any:
@@ -104,7 +104,10 @@ async def test_twenty_users_at_once(sessions: Sessions, driver: Cluster, image: 
             "its folder is not on the machine",
         ),
         (
-            {"volumes": {"x": {"name": "x", "configMap": {"name": "nobodys"}}}},
+            {
+                "volumes": {"x": {"name": "x", "configMap": {"name": "nobodys"}}},
+                "volume_mounts": {"x": {"name": "x", "mountPath": "/x"}},
+            },
             "no configmap “nobodys”",
         ),
         (
@@ -112,11 +115,11 @@ async def test_twenty_users_at_once(sessions: Sessions, driver: Cluster, image: 
             "the processing service, cannot be set up",
         ),
         (
-            {"extra_container_config": {"command": ["/no/such/program"]}},
+            {"modify_pod_hook": api_runs("/no/such/program")},
             "the processing service, cannot be started",
         ),
         (
-            {"extra_container_config": {"command": ["/bin/sh", "-c", "echo no roots; exit 78"]}},
+            {"modify_pod_hook": api_runs("/bin/sh", "-c", "echo no roots; exit 78")},
             "ends as soon as it is started: no roots",
         ),
     ],
@@ -176,7 +179,7 @@ async def test_failures_that_may_heal_are_told_first_and_then_end_the_start(
     )
     crash = sessions.spawner(
         people["crash"],
-        extra_container_config={"command": ["/bin/sh", "-c", "echo out of luck; exit 3"]},
+        modify_pod_hook=api_runs("/bin/sh", "-c", "echo out of luck; exit 3"),
     )
     memory = sessions.spawner(people["memory"], mem_limit="12M", mem_guarantee="12M")
     with caplog.at_level(logging.WARNING):
@@ -201,8 +204,8 @@ async def test_waiting_for_a_machine_is_told_and_ends_at_the_sites_own_limit(
 
 
 async def test_a_program_that_is_never_ready_is_named(sessions: Sessions) -> None:
-    sleeps = {"command": ["/bin/sh", "-c", "exec sleep 600"]}
-    error = await refused(sessions.spawner(extra_container_config=sleeps, start_timeout=25))
+    sleeps = api_runs("/bin/sh", "-c", "exec sleep 600")
+    error = await refused(sessions.spawner(modify_pod_hook=sleeps, start_timeout=25))
     assert "Still missing: the processing service" in error.jupyterhub_message
 
 
