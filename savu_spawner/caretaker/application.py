@@ -19,7 +19,7 @@ from traitlets.config import Application, Config
 
 from savu_spawner import audit
 from savu_spawner.audit import AuditRecord
-from savu_spawner.caretaker.hub import Superseded, known_sessions
+from savu_spawner.caretaker.hub import known_sessions
 from savu_spawner.caretaker.judgement import (
     CannotSay,
     Finding,
@@ -243,17 +243,11 @@ class Caretaker(Application):
         return [Sweep(p, self.log, grace=self.grace, confirm=self.confirm) for p in places]
 
     async def sweep(self, sweeps: Sequence[Sweep]) -> None:
-        """Look once, and remove what should go.
-
-        Raises:
-            Superseded: the hub is a later one, with a caretaker of its own.
-        """
+        """Look once, and remove what should go."""
         for each in sweeps:
             await each.look()
         try:
             known = await known_sessions()
-        except Superseded:
-            raise
         except Exception as error:
             self.log.warning("the hub did not say which sessions it knows: %s", error)
             known = None
@@ -267,8 +261,8 @@ class Caretaker(Application):
             asyncio.get_running_loop().add_signal_handler(number, end.set)
         watching = None
         if "JUPYTERHUB_SERVICE_NAME" in os.environ:
-            # The next hub has a caretaker of its own, and this one's token is void there.
-            watching = asyncio.create_task(_set_when_gone(os.getppid(), end))
+            # The next hub has a caretaker of its own.
+            watching = asyncio.create_task(set_when_gone(os.getppid(), end))
         try:
             sweeps = await self.sweeps()
         except ValueError as error:
@@ -277,10 +271,6 @@ class Caretaker(Application):
             while not end.is_set():
                 try:
                     await self.sweep(sweeps)
-                except Superseded as error:
-                    # Also if the hub was killed before this could watch it.
-                    self.log.warning("%s: it has another, and this one ends", error)
-                    break
                 except Exception:
                     # Whatever it was: without a caretaker things would be left for ever.
                     self.log.exception("this sweep failed; the next is in %d s", self.interval)
@@ -296,9 +286,14 @@ class Caretaker(Application):
         asyncio.run(self.run())
 
 
-async def _set_when_gone(pid: int, end: asyncio.Event) -> None:
+async def set_when_gone(parent: int, end: asyncio.Event) -> None:
+    """Set ``end`` once the hub, whose child this is, is gone; at once if it is gone already."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        await wait_gone(psutil.Process(pid), None)
+        process = psutil.Process(parent)
+        words = process.cmdline() or [""]
+        # Whoever adopts orphans, such as init, is no Python program.
+        if Path(words[0]).name.startswith("python") or any("jupyterhub" in word for word in words):
+            await wait_gone(process, None)
     end.set()
 
 

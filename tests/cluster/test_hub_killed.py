@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import shutil
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import requests
 from kubernetes_asyncio import client
@@ -182,3 +184,17 @@ async def test_a_hub_killed_at_any_moment_adopts_or_removes_each_pod(sessions: S
         await sessions.stop("ada")
         assert await sessions.settled("ada") == "gone"
     assert await sessions.uid("grace") == bystander
+    async with asyncio.timeout(PATIENCE):
+        while len(caretakers(sessions.hub)) != 1:
+            await asyncio.sleep(0.1)
+
+
+def caretakers(hub: ClusterHub) -> list[int]:
+    """Process ids of the caretakers of this hub, and of hubs that it was before."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            words = process.cmdline()
+            if "savu_spawner.caretaker" in words and words[-1].startswith(str(hub.folder)):
+                found.append(process.pid)
+    return found

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kubernetes_asyncio.client import ApiClient, Configuration, CoreV1Api
 from traitlets.config import Config
 
 from savu_spawner.beside_notebooks import SavuOrNotebookSpawner
-from savu_spawner.caretaker.application import Caretaker, Sweep
+from savu_spawner.caretaker.application import Caretaker, Sweep, set_when_gone
 from savu_spawner.caretaker.judgement import Found, Session, is_too_much, judge, unknown
 from savu_spawner.caretaker.local import look, remove
 from savu_spawner.caretaker.pods import PodSessions, configured_pods, found_of
@@ -324,44 +323,27 @@ async def test_every_page_of_a_long_list_is_looked_at(
 # -- The hub --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("token", "ends"), [("void", True), ("lacks-a-scope", False)])
-async def test_a_caretaker_whose_token_a_later_hub_does_not_know_ends(
-    token: str, ends: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = asyncio.Event()
+async def parent(*command: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE)
 
-    async def users(_: web.Request) -> web.Response:
-        asked.set()
-        return web.json_response({"status": 403}, status=403)
 
-    async def user(_: web.Request) -> web.Response:
-        return web.json_response({}, status=403 if token == "void" else 200)
+async def test_it_ends_with_its_hub() -> None:
+    hub = await parent(sys.executable, "-c", "input()")
+    end = asyncio.Event()
+    watching = asyncio.create_task(set_when_gone(hub.pid, end))
+    await asyncio.sleep(0)
+    assert not end.is_set()
+    hub.kill()
+    await asyncio.wait_for(asyncio.gather(end.wait(), watching, hub.wait()), 30)
 
-    hub = web.Application()
-    hub.router.add_get("/users", users)
-    hub.router.add_get("/user", user)
-    runner = web.AppRunner(hub, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    monkeypatch.setenv("JUPYTERHUB_API_URL", f"http://127.0.0.1:{runner.addresses[0][1]}")
-    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", token)
-    config = Config(LocalSavuSpawner={"runtime_dir": str(tmp_path)}, Caretaker={"interval": 1})
-    caretaker = Caretaker(config=config)
-    caretaker.initialize([])
-    running = asyncio.create_task(caretaker.run())
-    try:
-        await asyncio.wait_for(asked.wait(), 30)
-        if ends:
-            await asyncio.wait_for(running, 30)
-        else:
-            for _ in range(2):
-                asked.clear()
-                await asyncio.wait_for(asked.wait(), 30)
-            assert not running.done()
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        await runner.cleanup()
+
+async def test_it_ends_at_once_if_its_hub_was_killed_before_it_could_watch_it() -> None:
+    init = await parent("cat")
+    end = asyncio.Event()
+    await asyncio.wait_for(set_when_gone(init.pid, end), 30)
+    assert end.is_set()
+    init.kill()
+    await init.wait()
 
 
 # -- Configuration --------------------------------------------------------------------------------
