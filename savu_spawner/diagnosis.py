@@ -235,7 +235,7 @@ def _image_failure(
     ]
     if reason in {"ErrImagePull", "ImagePullBackOff"}:
         absent = ABSENT_IMAGE.search(" ".join([message, *(e["message"] for e in pulls)]))
-        if not absent and _times(pulls) < FAILED_PULLS:
+        if not absent and _failed_pulls(program, reason, pulls, events) < FAILED_PULLS:
             return None
         why = "was not found, or may not be fetched" if absent else "could not be fetched"
     elif reason == "ErrImageNeverPull":
@@ -251,6 +251,25 @@ def _image_failure(
         f"{what}: its image “{image}” {why}.",
         f"container {program}: {reason}: {details} (image {image})",
     )
+
+
+def _failed_pulls(
+    program: Program,
+    reason: str,
+    pulls: Sequence[Mapping[str, Any]],
+    events: Sequence[Mapping[str, Any]],
+) -> int:
+    """How often an image could not be fetched.
+
+    A kubelet leaves events out when there are many, but tells of each try that begins; and it shows
+    ErrImagePull only between the end of a try and the pause after it.
+    """
+    begun = _times(
+        event
+        for event in events
+        if _container_of(event) == program and event.get("reason") == "Pulling"
+    )
+    return max(_times(pulls), begun if reason == "ErrImagePull" else begun - 1)
 
 
 def _container_failure(pod: Mapping[str, Any], program: Program) -> Failure | None:

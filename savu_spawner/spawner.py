@@ -200,7 +200,7 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
 
         It holds what it requested of the cluster meanwhile; the user's next start, or after that
         time the caretaker, removes it. 0 removes it at once: its events and last log lines are in
-        the hub's log in any case.
+        the hub's log in any case. The hub's account needs the verb ``patch`` on pods for it.
 
             c.SavuSpawner.keep_failed_pods = 30
         """,
@@ -705,15 +705,23 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
             self.log.warning("%s: the cluster gave no logs in time", self._log_name)
         if not self.delete_stopped_pods:
             return
+        if self.keep_failed_pods and await self._keep_failed(uid):
+            return
         with contextlib.suppress(ApiException, *UNREACHABLE):
-            if self.keep_failed_pods:
-                until = datetime.now(UTC) + timedelta(minutes=self.keep_failed_pods)
-                await self._pods.annotate(
-                    self.pod_name, {KEEP_UNTIL: until.isoformat(timespec="seconds")}
-                )
-                self._kept = uid
-                return
             await self._pods.delete(self.pod_name, uid, self._grace_seconds)
+
+    async def _keep_failed(self, uid: str) -> bool:
+        """Mark the pod of a failed start as one to look at; whether that could be done."""
+        until = datetime.now(UTC) + timedelta(minutes=self.keep_failed_pods)
+        try:
+            await self._pods.annotate(
+                self.pod_name, {KEEP_UNTIL: until.isoformat(timespec="seconds")}
+            )
+        except (ApiException, *UNREACHABLE) as error:
+            self.log.warning("%s: pod not kept: %s", self._log_name, sentence_of(error))
+            return False
+        self._kept = uid
+        return True
 
     async def _log_last_words(self) -> None:
         """The pod's events and the last lines of each of its containers, in the hub's log."""

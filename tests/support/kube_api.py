@@ -29,6 +29,7 @@ class KubeApi:
         """Answer to everything but lists and watches, instead of doing it."""
         self.refused = asyncio.Event()
         """Set by each such answer."""
+        self.may_patch = True
         self.keeps_deleted = False
         """Deleted pods stay until :meth:`remove`, as while their containers end."""
         self.logs: dict[str, str] = {}
@@ -156,6 +157,8 @@ class KubeApi:
     async def patch(self, request: web.Request) -> web.Response:
         if refused := self._refused():
             return refused
+        if not self.may_patch:
+            return problem(403, "pods is forbidden: cannot patch")
         pod = self.pods[request.match_info["name"]]
         annotations = (await request.json())["metadata"]["annotations"]
         pod["metadata"].setdefault("annotations", {}).update(annotations)

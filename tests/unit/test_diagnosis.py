@@ -65,6 +65,11 @@ TIMED_OUT = (
             "could not be fetched",
         ),
         (
+            starting(api={"state": waiting("ErrImagePull", TIMED_OUT)}),
+            [event("Pulling", "Pulling image", "api", count=2), event("Failed", TIMED_OUT, "api")],
+            "could not be fetched",
+        ),
+        (
             starting(api={"state": waiting("ErrImageNeverPull")}),
             [],
             "is not on the machine",
@@ -158,6 +163,7 @@ TIMED_OUT = (
     ids=[
         "image not found",
         "registry timed out twice",
+        "registry timed out twice, told once",
         "image not on the machine",
         "impossible image",
         "root image refused",
@@ -184,7 +190,7 @@ def test_what_no_waiting_mends_is_said(
     [
         (
             starting(api={"state": waiting("ImagePullBackOff", "Back-off")}),
-            [event("Failed", TIMED_OUT, "api")],
+            [event("Pulling", "Pulling image", "api", count=2), event("Failed", TIMED_OUT, "api")],
         ),
         (
             starting(

@@ -162,6 +162,19 @@ async def test_a_failed_pod_is_kept_for_as_long_as_the_site_says(
     assert api.pods[POD]["metadata"]["uid"] != first
 
 
+async def test_a_failed_pod_that_may_not_be_marked_is_removed(
+    spawner: SavuSpawner, api: KubeApi
+) -> None:
+    spawner.keep_failed_pods = 5
+    api.may_patch = False
+    starting = asyncio.ensure_future(spawner.start())
+    await asyncio.wait_for(api.created.wait(), 10)
+    api.report(POD, phase="Failed", reason="OutOfcpu", message="no room")
+    with pytest.raises(HTTPError):
+        await starting
+    assert api.pods == {}
+
+
 async def test_a_cancelled_start_leaves_no_pod(spawner: SavuSpawner, api: KubeApi) -> None:
     starting = asyncio.ensure_future(spawner.start())
     await asyncio.wait_for(api.created.wait(), 10)
