@@ -8,10 +8,10 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Passes through private folders such as /root, for sessions that run as their users.
 REACHABLE := $(PYTHON_BIN) -m demo.reachable
 
-export PORT DEMO_DIR DEMO_PASSWORD
+export PORT DEMO_DIR DEMO_PASSWORD IMAGE_REPOSITORY IMAGE_ENGINE IMAGE_BASES
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench kubernetes-demo kubernetes-demo-down test lint cluster cluster-down clean
+.PHONY: help demo bench kubernetes-demo kubernetes-demo-down test lint cluster cluster-down images clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ cluster-down: ## end it and remove every trace of it
 bench: $(STAMPS)/venv-test ## figures against KubeSpawner; FULL=1 takes as long as it needs
 	@$(PYTHON_BIN) -m bench $(if $(FULL),--full)
 
+images: $(STAMPS)/images-packages ## build the images; load them into the cluster, or push them: IMAGE_REPOSITORY=…
+	@$(or $(PYTHON),python3) -m dev.images
+
 clean: ## remove what was installed and built below the checkout; data of the demo stays
 	rm -rf $(VENV) .venv-hub5 $(STAMPS) node_modules docker/web/page/node_modules docker/web/savu_web/page
 
@@ -61,11 +64,16 @@ $(STAMPS)/demo-packages: dev/system-packages.sh
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/test-packages: dev/system-packages.sh
-	@dev/system-packages.sh nginx slapd chromium || [ "$$CI" != true ]
+	@dev/system-packages.sh nginx slapd chromium busybox || [ "$$CI" != true ]
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/cluster-packages: dev/system-packages.sh
 	@dev/system-packages.sh containerd runc cni nft ip conntrack openssl unshare
+	@mkdir -p $(@D) && touch $@
+
+# Whatever builds images and is there; else Buildah, with a base that debootstrap makes.
+$(STAMPS)/images-packages: dev/system-packages.sh
+	@docker info >/dev/null 2>&1 || command -v podman >/dev/null || dev/system-packages.sh buildah debootstrap
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/venv: $(SETUP)

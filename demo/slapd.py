@@ -20,11 +20,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from demo.certificates import LIFETIME, Authority
+if TYPE_CHECKING:
+    from demo.certificates import Authority
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/libexec:/usr/libexec"
 SCHEMA_FOLDERS = (Path("/etc/ldap/schema"), Path("/etc/openldap/schema"))
@@ -41,6 +44,15 @@ class SlapdError(Exception):
     """The server could not be started; the sentence says why."""
 
 
+@dataclass(frozen=True)
+class Certificate:
+    """Files that somebody else provides, in PEM."""
+
+    certificate: Path
+    key: Path
+    authority: Path
+
+
 class Slapd:
     """An LDAP server on 127.0.0.1, with ``ldaps://`` and ``ldap://`` (StartTLS).
 
@@ -50,11 +62,12 @@ class Slapd:
         folder: for configuration, certificates and database; the database is made anew at each
             start, the certificates are kept.
         ldif: entries; its first one is the base.
-        password: given to every entry of a person that has none.
+        password: given to every entry of a person that has none; empty for none.
         port: of ``ldaps://``; 0 for any free one.
         schemas: names of the system's schemas, or paths of one's own.
         rules: access rules that come before the usual ones.
         options: further lines of the database's configuration (``sizelimit 5``).
+        certificate: of the server, where it is not to make one; what follows is then unused.
         authority: who vouches for the server; by default one of its own.
         certificate_names: whom the certificate is for.
         certificate_since: when it begins to hold.
@@ -73,10 +86,11 @@ class Slapd:
         schemas: Iterable[str] = SCHEMAS,
         rules: Iterable[str] = (),
         options: Iterable[str] = (),
+        certificate: Certificate | None = None,
         authority: Authority | None = None,
         certificate_names: Iterable[str] = ("localhost", "127.0.0.1"),
         certificate_since: datetime | None = None,
-        certificate_lifetime: timedelta = LIFETIME,
+        certificate_lifetime: timedelta | None = None,
         self_signed: bool = False,
         with_tls: bool = True,
     ) -> None:
@@ -90,6 +104,10 @@ class Slapd:
         self._schemas = tuple(schemas)
         self._rules = tuple(rules)
         self._options = tuple(options)
+        self._certificate = certificate or Certificate(
+            self.folder / "server.pem", self.folder / "server.key", self.folder / "ca.pem"
+        )
+        self._makes_certificate = certificate is None
         self._authority = authority
         self._certificate_names = tuple(certificate_names)
         self._certificate_since = certificate_since
@@ -110,7 +128,7 @@ class Slapd:
     @property
     def ca_file(self) -> Path:
         """The certificate of the authority that vouches for the server, in PEM."""
-        return self.folder / "ca.pem"
+        return self._certificate.authority
 
     @property
     def log_file(self) -> Path:
@@ -124,8 +142,9 @@ class Slapd:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
-        self._write_certificates()
-        self._load()
+        if self._makes_certificate:
+            self._write_certificates()
+        self.load()
         self._launch()
 
     def restart(self) -> None:
@@ -171,26 +190,35 @@ class Slapd:
     # -- Starting ---------------------------------------------------------------------------------
 
     def _write_certificates(self) -> None:
+        # Needed only here: the demo's image has neither certificates of its own nor cryptography.
+        from demo.certificates import LIFETIME, Authority
+
         authority = self._authority or Authority.kept_in(self.folder / "authority")
         self.ca_file.write_bytes(authority.certificate)
         certificate, key = authority.certify(
             self._certificate_names,
             since=self._certificate_since,
-            lifetime=self._certificate_lifetime,
+            lifetime=self._certificate_lifetime or LIFETIME,
             self_signed=self._self_signed,
         )
-        (self.folder / "server.pem").write_bytes(certificate)
-        _write_private(self.folder / "server.key", key)
+        self._certificate.certificate.write_bytes(certificate)
+        _write_private(self._certificate.key, key)
 
-    def _load(self) -> None:
+    def load(self) -> Path:
+        """Write the configuration and make the database anew; returns the configuration's path.
+
+        Raises:
+            SlapdError: the entries are refused, or OpenLDAP is not installed.
+        """
         database = self.folder / "database"
         shutil.rmtree(database, ignore_errors=True)
         database.mkdir(mode=0o700)
-        (self.folder / "slapd.conf").write_text(self._configuration(database))
+        configuration = self.folder / "slapd.conf"
+        configuration.write_text(self._configuration(database))
         entries = self.folder / "entries.ldif"
         _write_private(entries, with_passwords(self.ldif.read_text(), self._password).encode())
         added = subprocess.run(
-            [_program("slapadd"), "-q", "-f", self.folder / "slapd.conf", "-l", entries],
+            [find_program("slapadd"), "-q", "-f", configuration, "-l", entries],
             capture_output=True,
             text=True,
             check=False,
@@ -198,6 +226,7 @@ class Slapd:
         entries.unlink()
         if added.returncode != 0:
             raise SlapdError(f"slapadd refused {self.ldif}: {added.stderr.strip()}")
+        return configuration
 
     def _configuration(self, database: Path) -> str:
         lines = [f"include {_schema_file(schema)}" for schema in self._schemas]
@@ -222,8 +251,8 @@ class Slapd:
     def _tls_lines(self) -> list[str]:
         return [
             f"TLSCACertificateFile {self.ca_file}",
-            f"TLSCertificateFile {self.folder}/server.pem",
-            f"TLSCertificateKeyFile {self.folder}/server.key",
+            f"TLSCertificateFile {self._certificate.certificate}",
+            f"TLSCertificateKeyFile {self._certificate.key}",
             "TLSVerifyClient never",
         ]
 
@@ -236,7 +265,7 @@ class Slapd:
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 # A debug level, even 0, keeps slapd in the foreground.
-                [_program("slapd"), "-d", "0", "-f", configuration, "-h", addresses],
+                [find_program("slapd"), "-d", "0", "-f", configuration, "-h", addresses],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -284,7 +313,7 @@ def with_passwords(ldif: str, password: str) -> str:
     blocks = re.split(r"\n\s*\n", ldif.strip())
     for number, block in enumerate(blocks):
         is_person = re.search(r"^objectClass: *(inetOrgPerson|person|account)$", block, re.M | re.I)
-        if is_person and not re.search(r"^userPassword:", block, re.M | re.I):
+        if password and is_person and not re.search(r"^userPassword:", block, re.M | re.I):
             blocks[number] = f"{block}\nuserPassword: {hashed(password)}"
     return "\n\n".join(blocks) + "\n"
 
@@ -302,7 +331,12 @@ def _first_dn(ldif: Path) -> str:
     return found[1].strip()
 
 
-def _program(name: str) -> str:
+def find_program(name: str) -> str:
+    """Path of a program of OpenLDAP.
+
+    Raises:
+        SlapdError: it is not installed.
+    """
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
     if found is None:
         raise SlapdError(f"{name} is not installed (Debian: slapd; RHEL: openldap-servers)")

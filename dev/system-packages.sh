@@ -12,6 +12,7 @@ debian() {
     case $1 in
         nginx) echo nginx-light ;;
         venv) echo python3-venv ;;
+        busybox) echo busybox-static ;;
         cni) echo containernetworking-plugins ;;
         nft) echo nftables ;;
         ip) echo iproute2 ;;
