@@ -134,7 +134,7 @@ class SessionSpawner(LoggingConfigurable):
 
         It may be older than this package's own: Savu runs as a program of its own.
 
-            c.LocalSavuSpawner.savu_python = "/opt/savu/bin/python"
+            c.LocalSavuSpawner.savu_python = "/dls_sw/apps/savu/bin/python"
         """,
     ).tag(config=True)
 

@@ -35,7 +35,7 @@ class Image:
             for words in re.findall(r"^COPY\s+(?!--from)(.+)$", text, re.M)
             for source in words.split()[:-1]
         ]
-        return [self.dockerfile, *copied]
+        return [self.dockerfile, f"{self.context}/.dockerignore", *copied]
 
     def files(self) -> Iterator[Path]:
         """Every file that can change what is built; what Git ignores cannot."""

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dev.images.archive import write_archive
-from dev.images.catalogue import CHECKOUT
 from dev.images.settings import build_settings
 
-STATE = CHECKOUT / ".cache" / "images"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+STATE = CACHE / "savu-spawner" / "images"
+"""Of the user and not of the checkout: another checkout finds what was built from equal sources."""
 
 
 class ImagesError(Exception):
@@ -60,8 +61,7 @@ class Engine(Protocol):
 
 
 class Buildah:
-    """Buildah, as root, with a storage of its own in the checkout: nothing else on the machine is
-    touched, and ``make clean`` removes it."""
+    """Buildah, as root, with a storage of its own: nothing else on the machine is touched."""
 
     name = "buildah"
 

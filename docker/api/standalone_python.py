@@ -32,9 +32,18 @@ WITHOUT = shutil.ignore_patterns(
     "turtledemo",
 )
 
-LOADED_LATER = ("libgcc_s.so.1", "libstdc++.so.6")
-"""What wheels expect of a system. Bound to the program itself, so that they are loaded with it and
-found there by libraries that would look in the system first."""
+EXPECTED = (
+    "libdl.so.2",
+    "libgcc_s.so.1",
+    "libm.so.6",
+    "libpthread.so.0",
+    "libresolv.so.2",
+    "librt.so.1",
+    "libstdc++.so.6",
+    "libutil.so.1",
+)
+"""What wheels expect of any system (manylinux). Bound to the program itself, so that they are
+loaded with it and found there by libraries that would look in the system first."""
 
 
 def main() -> None:
@@ -53,14 +62,14 @@ def main() -> None:
 
     loader = Path(_patchelf("--print-interpreter", program))
     found = _libraries([program, *stdlib.rglob("*.so")])
-    for name in LOADED_LATER:
+    for name in EXPECTED:
         found[name] = _beside(found["libc.so.6"], name)
     for name, file in found.items():
         shutil.copyfile(file, libraries / name)
     shutil.copy2(os.path.realpath(loader), libraries / loader.name)
 
     # DT_RPATH, not DT_RUNPATH: it holds for whatever the program loads, and beats LD_LIBRARY_PATH.
-    for name in LOADED_LATER:
+    for name in EXPECTED:
         _patchelf("--add-needed", name, program)
     _patchelf("--force-rpath", "--set-rpath", libraries, program)
     _patchelf("--set-interpreter", libraries / loader.name, program)
@@ -79,7 +88,7 @@ def _libraries(programs: list[Path]) -> dict[str, str]:
 
 
 def _beside(library: str, name: str) -> str:
-    """Path of a library of the C compiler, which is where the C library is, or in /usr/lib."""
+    """Path of a library that is where the C library is, or in the same folder of /usr."""
     folder = Path(library).parent
     for place in (folder, Path("/usr") / folder.relative_to("/")):
         if (place / name).exists():

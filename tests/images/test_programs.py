@@ -174,6 +174,7 @@ c.JupyterHub.authenticator_class = "savu-ldap"
 c.Authenticator.allow_all = True
 c.LdapDirectory.servers = ["ldaps://127.0.0.1:1"]
 c.LdapDirectory.user_base = "ou=people,dc=facility,dc=example"
+c.LdapDirectory.group_base = "ou=groups,dc=facility,dc=example"
 c.SavuSpawner.image = "localhost/savu-api:0"
 c.SavuSpawner.web_image = "localhost/savu-web:0"
 c.SavuSpawner.gate_image = "localhost/savu-gate:0"
