@@ -9,25 +9,16 @@ python3 -m dev.images list             their names
 from __future__ import annotations
 
 import argparse
-import fcntl
-import json
 import os
-import re
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dev.images.bases import base_arguments
-from dev.images.catalogue import CHECKOUT, DEFAULT_REPOSITORY, IMAGES, Image, version
+from dev.images.build import build, remembered
+from dev.images.catalogue import DEFAULT_REPOSITORY, IMAGES, Image
 from dev.images.engines import STATE, Engine, ImagesError, find_engine
 from dev.images.targets import find_target
-
-AT_A_TIME = 2
-"""Half of a build waits for packages."""
 
 
 def main() -> int:
@@ -38,7 +29,7 @@ def main() -> int:
         print("\n".join(image.reference(repository) for image in images))
         return 0
     try:
-        with _state() as state:
+        with remembered() as state:
             engine = find_engine()
             build(engine, images, repository, state)
             if arguments.command == "archive":
@@ -51,48 +42,6 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
-
-
-def build(engine: Engine, images: Sequence[Image], repository: str, state: dict[str, Any]) -> None:
-    """Build the images that are not there as their sources are now.
-
-    Raises:
-        ImagesError: one could not be built; the others are.
-    """
-    bases = base_arguments(engine)
-    built = state.setdefault("built", {})
-
-    def one(image: Image) -> ImagesError | None:
-        dockerfile = (CHECKOUT / image.dockerfile).read_text()
-        known = set(re.findall(r"^ARG ([A-Z_]+)", dockerfile, re.M))
-        arguments = {name: value for name, value in bases.items() if name in known}
-        arguments |= {"VERSION": version(), "REVISION": image.revision()}
-        reference, digest = image.reference(repository), image.digest(**arguments)
-        key = f"{engine.name} {reference}"
-        identity = engine.identity(reference)
-        if identity and built.get(key) == [digest, identity]:
-            print(f"{image.name:<11} unchanged")
-            return None
-        started = time.monotonic()
-        log = STATE / "logs" / f"{image.name}.log"
-        try:
-            engine.build(
-                reference,
-                CHECKOUT / image.dockerfile,
-                CHECKOUT / image.context,
-                arguments,
-                log,
-            )
-        except ImagesError as error:
-            return error
-        built[key] = [digest, engine.identity(reference)]
-        print(f"{image.name:<11} built in {time.monotonic() - started:.0f} s", flush=True)
-        return None
-
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        errors = [error for error in pool.map(one, images) if error]
-    if errors:
-        raise ImagesError("\n\n".join(map(str, errors)))
 
 
 def push(engine: Engine, images: Sequence[Image], repository: str, state: dict[str, Any]) -> None:
@@ -127,22 +76,6 @@ def load(engine: Engine, images: Sequence[Image], state: dict[str, Any]) -> None
         archive.unlink(missing_ok=True)
     loaded |= {name: references[name] for name in missing}
     print(f"{target.name} got {len(missing)} of {len(references)}")
-
-
-@contextmanager
-def _state() -> Iterator[dict[str, Any]]:
-    """What was built and loaded, kept for the next time; one program at a time."""
-    STATE.mkdir(parents=True, exist_ok=True)
-    file = STATE / "state.json"
-    with (STATE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        state: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-        try:
-            yield state
-        finally:
-            partial = file.with_suffix(".partial")
-            partial.write_text(json.dumps(state, indent=2))
-            partial.replace(file)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -34,7 +34,7 @@ def base_arguments(engine: Engine) -> dict[str, str]:
     ``pulled`` takes the Dockerfiles' own from a registry, as Docker and Podman do.
 
     Raises:
-        ImagesError: an own base cannot be made.
+        ImagesError: it is neither.
     """
     default = "debootstrap" if engine.name == "buildah" else "pulled"
     choice = os.environ.get("IMAGE_BASES") or default
@@ -42,16 +42,21 @@ def base_arguments(engine: Engine) -> dict[str, str]:
         return {}
     if choice != "debootstrap":
         raise ImagesError(f"IMAGE_BASES is debootstrap or pulled, and not {choice}")
-    tag = _digest()
+    recipe = repr((SUITE, PACKAGES, UNUSED, (HERE / "Dockerfile").read_text()))
+    tag = hashlib.sha256(recipe.encode()).hexdigest()[:12]
     base, build = f"localhost/savu-base:{tag}", f"localhost/savu-build:{tag}"
-    if not engine.identity(base) or not engine.identity(build):
-        _make(engine, base, build)
     return {"BASE": base, "SAVU_BASE": base, "BUILD_BASE": build, "NODE_BASE": build}
 
 
-def _digest() -> str:
-    content = b"".join((HERE / name).read_bytes() for name in ("Dockerfile", "bases.py"))
-    return hashlib.sha256(content).hexdigest()[:12]
+def make_bases(engine: Engine) -> None:
+    """Make the bases that :func:`base_arguments` names, where they are our own and not there.
+
+    Raises:
+        ImagesError: they cannot be made here.
+    """
+    bases = base_arguments(engine)
+    if bases and not all(engine.identity(base) for base in bases.values()):
+        _make(engine, bases["BASE"], bases["BUILD_BASE"])
 
 
 def _make(engine: Engine, base: str, build: str) -> None:

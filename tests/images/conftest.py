@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from dev.images.build import is_current
 from dev.images.catalogue import IMAGES
 from dev.images.engines import Engine, ImagesError, find_engine
 from tests.support.needs import missing, needs_root
@@ -53,9 +54,9 @@ def images() -> Iterator[dict[str, Built]]:
     except ImagesError as error:
         missing(str(error))
     references = {image.name: image.reference() for image in IMAGES}
-    absent = [name for name, reference in references.items() if not engine.identity(reference)]
-    if absent:
-        missing(f"needs the images {', '.join(absent)}: make images")
+    old = [image.name for image in IMAGES if not is_current(engine, image)]
+    if old:
+        missing(f"needs the images {', '.join(old)}, built from what is here now: make images")
     with ExitStack() as stack:
         yield {
             name: Built(name, reference, engine, stack) for name, reference in references.items()
