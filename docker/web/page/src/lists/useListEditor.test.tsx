@@ -52,7 +52,10 @@ function shown(draft: Draft) {
   return draft.steps[0]?.parameters[0]?.value;
 }
 
-beforeEach(() => localStorage.clear());
+beforeEach(() => {
+  localStorage.clear();
+  vi.mocked(api.saveList).mockReset();
+});
 afterEach(cleanup);
 
 describe("unsaved edits", () => {
@@ -109,6 +112,51 @@ describe("saving", () => {
     act(() => result.current.change(type("0.8")));
     await act(() => result.current.save());
     expect(api.saveList).toHaveBeenLastCalledWith(FILE, expect.anything(), '"2"');
+  });
+
+  test("twice at once is no conflict with oneself", async () => {
+    const { result } = open();
+    let answer = () => undefined as void;
+    vi.mocked(api.saveList).mockImplementation(
+      (_file, body) =>
+        new Promise((resolve) => {
+          answer = () => resolve({ list: answerTo(body), etag: '"2"' });
+        }),
+    );
+    act(() => result.current.change(type("0.7")));
+    const both = [result.current.save(), result.current.save()];
+    await vi.waitFor(() => expect(api.saveList).toHaveBeenCalled());
+    await act(async () => {
+      answer();
+      await expect(Promise.all(both)).resolves.toEqual(["saved", "saved"]);
+    });
+    expect(api.saveList).toHaveBeenCalledTimes(1);
+  });
+
+  test("keeps what is typed meanwhile, and saves it over its own version", async () => {
+    const { result } = open();
+    let answer = () => undefined as void;
+    vi.mocked(api.saveList).mockImplementationOnce(
+      (_file, body) =>
+        new Promise((resolve) => {
+          answer = () => resolve({ list: answerTo(body), etag: '"2"' });
+        }),
+    );
+    act(() => result.current.change(type("0.7")));
+    const first = result.current.save();
+    await vi.waitFor(() => expect(api.saveList).toHaveBeenCalled());
+    act(() => result.current.change(type("0.8")));
+    const second = result.current.save();
+    vi.mocked(api.saveList).mockImplementation((_file, body) =>
+      Promise.resolve({ list: answerTo(body), etag: '"3"' }),
+    );
+    await act(async () => {
+      answer();
+      await Promise.all([first, second]);
+    });
+    expect(api.saveList).toHaveBeenLastCalledWith(FILE, expect.anything(), '"2"');
+    expect(shown(result.current.draft)).toBe("0.8");
+    expect(result.current.dirty).toBe(false);
   });
 
   test("over somebody else's changes happens only when asked for", async () => {

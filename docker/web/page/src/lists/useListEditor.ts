@@ -1,6 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { createList, getList, saveList, type VersionedList } from "../services/api";
+import type { ListBody } from "../services/types";
 import { hasStatus } from "../session/problems";
 import { monitor } from "../session/monitor";
 import { EMPTY, bodyOf, draftOf, rekeyed, sameBody, type Draft } from "./draft";
@@ -47,10 +48,20 @@ export function useListEditor(filename: string, base: Base): ListEditor {
   const body = useMemo(() => bodyOf(draft), [draft]);
   const dirty = !sameBody(body, saved.body);
 
-  const adopt = useCallback((answer: Base) => {
+  // What the file holds by now, for whoever was called before the page was drawn again.
+  const latest = useRef(saved);
+  const saving = useRef<Promise<unknown>>(Promise.resolve());
+
+  /** Shows what the file holds; with `sent`, only if nothing was changed since that was sent. */
+  const adopt = useCallback((answer: Base, sent?: ListBody) => {
     const next = answer.list ? draftOf(answer.list) : EMPTY;
-    setDraft((before) => ({ ...next, selected: sameSelection(before, next) }));
-    setSaved({ body: bodyOf(next), etag: answer.etag });
+    setDraft((before) =>
+      sent && !sameBody(bodyOf(before), sent)
+        ? before
+        : { ...next, selected: sameSelection(before, next) },
+    );
+    latest.current = { body: bodyOf(next), etag: answer.etag };
+    setSaved(latest.current);
     setRestored(null);
   }, []);
 
@@ -83,9 +94,23 @@ export function useListEditor(filename: string, base: Base): ListEditor {
     return () => window.removeEventListener("beforeunload", guard);
   }, [dirty]);
 
-  const accept = (answer: VersionedList) => {
-    adopt(answer);
+  const accept = (answer: VersionedList, sent?: ListBody) => {
+    adopt(answer, sent);
     queries.setQueryData<VersionedList>(["list", filename], answer);
+  };
+
+  const saveNow = async (overwrite: boolean): Promise<SaveOutcome> => {
+    // The save before this one may have done it already: Save, then at once Run.
+    const { body: written, etag } = latest.current;
+    if (etag !== saved.etag && sameBody(written, body)) return "saved";
+    try {
+      accept(await saveList(filename, body, overwrite ? null : etag), body);
+      return "saved";
+    } catch (error) {
+      if (hasStatus(error, 412)) return "conflict";
+      if (hasStatus(error, 404)) return "absent";
+      throw error;
+    }
   };
 
   return {
@@ -93,28 +118,26 @@ export function useListEditor(filename: string, base: Base): ListEditor {
     dirty,
     restored,
     change: setDraft,
-    save: async ({ overwrite = false } = {}) => {
-      try {
-        accept(await saveList(filename, body, overwrite ? null : saved.etag));
-        return "saved";
-      } catch (error) {
-        if (hasStatus(error, 412)) return "conflict";
-        if (hasStatus(error, 404)) return "absent";
-        throw error;
-      }
+    // One after another: two at once would be a conflict with oneself.
+    save: ({ overwrite = false } = {}) => {
+      const outcome = saving.current.then(() => saveNow(overwrite));
+      saving.current = outcome.catch(() => undefined);
+      return outcome;
     },
     saveAs: async (target) => {
       const answer = await createList(target, body);
       queries.setQueryData<VersionedList>(["list", target], answer);
       dropUnsaved(filename);
-      setSaved({ body, etag: saved.etag });
+      latest.current = { body, etag: saved.etag };
+      setSaved(latest.current);
     },
     reload: async () => {
       accept(filename ? await getList(filename) : { list: emptyList(), etag: null });
     },
     isCurrent: async () => {
       const { etag } = await getList(filename);
-      return etag === null || saved.etag === null || etag === saved.etag;
+      const known = latest.current.etag;
+      return etag === null || known === null || etag === known;
     },
   };
 }
