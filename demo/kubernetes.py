@@ -163,13 +163,17 @@ class KubernetesDemo:
         self.url = self._reachable_url()
 
     def down(self) -> None:
-        """Remove everything but the data on the machine's disk; sessions end."""
+        """Remove all but the data on the machine's disk and the admission policy; sessions end.
+
+        The policy is the cluster's and bounds only namespaces with its label. An API server (seen
+        with 1.34) finds no parameters for a policy that was removed and made anew, until it is
+        restarted itself: every session would be refused.
+        """
         self._require_cluster()
         for name in (NAMESPACE, SETUP_NAMESPACE):
             self.say(f"removing the namespace {name}")
             self.kubectl("delete", "namespace", name, "--ignore-not-found")
         self.kubectl("delete", *CLUSTER_WIDE, "--ignore-not-found")
-        remove_unused_policy(self.kubectl)
         self.kubectl("label", "nodes", "--all", f"{MACHINE_LABEL}-")
 
     # -- Parts of the start -----------------------------------------------------------------------
@@ -296,14 +300,6 @@ def kubectl_program() -> str:
     if not found and not built.exists():
         raise DemoError("kubectl is not installed: `make cluster` brings one, or set KUBECTL.")
     return found or str(built)
-
-
-def remove_unused_policy(kubectl: Kubectl) -> None:
-    """Remove the cluster-wide admission policy, unless some namespace is under it."""
-    if kubectl.get("namespaces", "-l", "savu-spawner/session-bounds")["items"]:
-        return
-    for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
-        kubectl("delete", kind, "savu-session-bounds", "--ignore-not-found")
 
 
 def derived_kustomization(folder: Path, repository: str, volumes: str) -> Json:

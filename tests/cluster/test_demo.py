@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -17,6 +20,7 @@ from demo.kubernetes import (
     kubectl_program,
 )
 from demo.story import Story
+from dev.cluster.layout import INSIDE
 from tests.browser.conftest import chromium, tab_of  # noqa: F401 - fixtures of the steps
 from tests.browser.test_steps import (  # noqa: F401 - the same steps, here against pods
     test_1_control_panel_offers_a_start_after_logging_in,
@@ -47,13 +51,18 @@ def bed(
 ) -> Iterator[KubernetesDemo]:
     """The demo on the cluster, as ``make kubernetes-demo`` starts it."""
     needs_images(cluster.driver)
-    demo = KubernetesDemo(kubectl, password=PASSWORD, say=print)
+    # Data as nobody has changed it yet.
+    name = f"demo-{uuid4().hex[:10]}"
+    disk = INSIDE.folder if cluster.driver else Path("/var/lib")
+    demo = KubernetesDemo(kubectl, password=PASSWORD, volumes=str(disk / name), say=print)
     demo.folder = tmp_path_factory.mktemp("demo")
     try:
         demo.up()
         yield demo
     finally:
         demo.down()
+        if cluster.driver:
+            shutil.rmtree(cluster.driver.layout.folder / name, ignore_errors=True)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from demo.bed import DemoError
-from demo.kubernetes import Kubectl, kubectl_program, remove_unused_policy
+from demo.kubernetes import Kubectl, kubectl_program
 from dev.cluster import Cluster, programs, write_image
 from savu_spawner.identity import Group, Identity
 from savu_spawner.spawner import serialized
@@ -80,7 +80,6 @@ def namespace(kubectl: Kubectl) -> Iterator[str]:
         yield name
     finally:
         kubectl("delete", "namespace", name, "--wait=false")
-        remove_unused_policy(kubectl)
 
 
 @pytest.fixture(scope="module")
