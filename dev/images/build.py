@@ -15,6 +15,8 @@ from dev.images.bases import base_arguments, make_bases
 from dev.images.catalogue import CHECKOUT, DEFAULT_REPOSITORY, Image, version
 from dev.images.engines import STATE, Engine, ImagesError
 
+LABEL = "org.opencontainers.image"
+
 AT_A_TIME = 2
 """Half of a build waits for packages."""
 
@@ -37,10 +39,12 @@ def build(engine: Engine, images: Sequence[Image], repository: str, state: dict[
         started = time.monotonic()
         reference, arguments = image.reference(repository), _arguments(engine, image)
         digest = image.digest(**arguments)
+        # Not as an argument: Buildah takes a label from its cache though the argument changed.
+        labels = {f"{LABEL}.revision": image.revision()}
         dockerfile, context = CHECKOUT / image.dockerfile, CHECKOUT / image.context
         log = STATE / "logs" / f"{image.name}.log"
         try:
-            engine.build(reference, dockerfile, context, arguments, log)
+            engine.build(reference, dockerfile, context, arguments, log, labels=labels)
         except ImagesError as error:
             return error
         built = state.setdefault("built", {})
@@ -94,7 +98,8 @@ def _key(engine: Engine, reference: str) -> str:
 
 
 def _arguments(engine: Engine, image: Image) -> dict[str, str]:
-    """Those of the build's arguments that its Dockerfile knows."""
+    """Those of the build's arguments that its Dockerfile knows. Not the revision: a commit that
+    changes nothing of it makes no other image."""
     known = re.findall(r"^ARG ([A-Z_]+)", (CHECKOUT / image.dockerfile).read_text(), re.M)
-    given = {**base_arguments(engine), "VERSION": version(), "REVISION": image.revision()}
+    given = {**base_arguments(engine), "VERSION": version()}
     return {name: value for name, value in given.items() if name in known}

@@ -36,6 +36,8 @@ class Engine(Protocol):
         context: Path,
         arguments: Mapping[str, str],
         log: Path,
+        *,
+        labels: Mapping[str, str] | None = None,
         stage: str = "",
     ) -> None:
         """Build an image, or one stage of it.
@@ -82,12 +84,15 @@ class Buildah:
         context: Path,
         arguments: Mapping[str, str],
         log: Path,
+        *,
+        labels: Mapping[str, str] | None = None,
         stage: str = "",
     ) -> None:
         with build_settings() as settings:
             command = [*self._command, "bud", "--isolation", "chroot", "--layers"]
             command += ["--volume", f"{settings}:/run/build:ro", "--tag", reference]
-            command += ["--file", str(dockerfile), *_arguments(arguments)]
+            command += ["--file", str(dockerfile)]
+            command += [*_arguments("--build-arg", arguments), *_arguments("--label", labels or {})]
             command += ["--target", stage] if stage else []
             _logged([*command, str(context)], log)
 
@@ -141,10 +146,13 @@ class Docker:
         context: Path,
         arguments: Mapping[str, str],
         log: Path,
+        *,
+        labels: Mapping[str, str] | None = None,
         stage: str = "",
     ) -> None:
         command = [self.name, "build", "--tag", reference, "--file", str(dockerfile)]
-        command += [*_arguments(arguments), *(["--target", stage] if stage else [])]
+        command += [*_arguments("--build-arg", arguments), *_arguments("--label", labels or {})]
+        command += ["--target", stage] if stage else []
         _logged([*command, str(context)], log)
 
     def identity(self, reference: str) -> str:
@@ -208,8 +216,8 @@ def find_engine() -> Engine:
     )
 
 
-def _arguments(arguments: Mapping[str, str]) -> list[str]:
-    return [word for name in arguments for word in ("--build-arg", f"{name}={arguments[name]}")]
+def _arguments(option: str, values: Mapping[str, str]) -> list[str]:
+    return [word for name, value in values.items() for word in (option, f"{name}={value}")]
 
 
 def _logged(command: Sequence[str], log: Path) -> None:

@@ -31,7 +31,7 @@ def test_labels_say_what_it_is(image: Built) -> None:
     assert labels[prefix + "title"] == f"savu-{image.name}"
     assert labels[prefix + "version"] == version()
     assert labels[prefix + "licenses"] == "BSD-3-Clause"
-    assert re.fullmatch(r"[0-9a-f]{40}(-changed)?|unknown", labels[prefix + "revision"])
+    assert re.fullmatch(r"[0-9a-f]{40}(-changed)?", labels[prefix + "revision"])
     assert labels[prefix + "description"]
 
 
