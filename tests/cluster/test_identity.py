@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kubernetes_asyncio.client import ApiClient, CoreV1Api
 
+from savu_spawner.spawner import SavuSpawner
 from tests.cluster.conftest import TestCluster
-from tests.cluster.sessions import GRACE, Sessions, run_in
+from tests.cluster.sessions import GRACE, Sessions, first_process, run_in
 from tests.support.identities import ADA
 from tests.support.needs import missing
 
@@ -118,3 +120,21 @@ async def test_api_cannot_take_the_place_of_the_gate(
     others = "for n in /proc/[0-9]*; do cat $n/comm; done"
     processes = await run_in(cluster.kubeconfig, spawner, "api", others)
     assert "nginx" not in processes
+
+
+async def test_an_image_that_takes_the_identity_itself_can_do_so(
+    sessions: Sessions, kubernetes: ApiClient
+) -> None:
+    def hook(spawner: SavuSpawner, pod: Any) -> Any:
+        (api,) = (each for each in pod.spec.containers if each["name"] == "api")
+        take = "exec setpriv --reuid=$PUID --regid=$PGID --clear-groups sleep 600"
+        api["command"] = ["/bin/sh", "-c", take]
+        api["readinessProbe"] = {"exec": {"command": ["/bin/true"]}, "periodSeconds": 1}
+        return pod
+
+    spawner = sessions.spawner(run_as="image", modify_pod_hook=hook)
+    await spawner.start()
+    status = Path(f"/proc/{await first_process(kubernetes, spawner, 'api')}/status").read_text()
+    ids = dict(line.split(":", 1) for line in status.splitlines())
+    assert set(ids["Uid"].split()) == {str(ADA.uid)}
+    assert set(ids["Gid"].split()) == {str(ADA.group.gid)}

@@ -15,6 +15,7 @@ from tornado.web import HTTPError
 
 from dev.cluster import Cluster
 from savu_spawner.spawner import SavuSpawner
+from tests.cluster.pods import IMAGE
 from tests.cluster.sessions import GRACE, Sessions, api_runs, said, stand_ins, until_said
 
 
@@ -60,6 +61,29 @@ async def test_a_hub_that_forgot_a_session_adopts_its_pod(sessions: Sessions) ->
     again = sessions.spawner()
     again.load_state({"pod_name": spawner.pod_name})
     assert await again.poll() is None
+
+
+async def test_programs_of_other_making_start_behind_the_gate(
+    sessions: Sessions, driver: Cluster, image: Path
+) -> None:
+    driver.load(image)
+    ports = {"api": 5000, "dataserver": 8080}
+
+    def hook(spawner: SavuSpawner, pod: Any) -> Any:
+        for container in pod.spec.containers:
+            if container["name"] in ports:
+                container["args"] = ["serve", str(ports[container["name"]])]
+        return pod
+
+    spawner = sessions.spawner(
+        image=IMAGE, dataserver_image=IMAGE, foreign_programs=ports, modify_pod_hook=hook
+    )
+    url = await spawner.start()
+    async with httpx.AsyncClient() as http:
+        assert (await http.get(f"{url}/user/ada/api")).status_code == 401
+        for path in ("api/plugin", "data/info/", "socket.io/"):
+            assert (await http.get(f"{url}/user/ada/{path}")).status_code == 401
+    assert await spawner.poll() is None
 
 
 async def test_twenty_users_at_once(sessions: Sessions, driver: Cluster, image: Path) -> None:
