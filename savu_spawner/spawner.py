@@ -249,9 +249,16 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
     made_by_hub = True
     """Whether :attr:`hub_id` goes into the labels; the command line's pods are no hub's."""
 
+    # Configurable, as zero-to-jupyterhub sets it for notebooks and traitlets would warn at each
+    # start of a name that is not.
     storage_pvc_ensure = Bool(
-        False, help="Not used: a session has no home volume. KubeSpawner's setting is ignored."
-    )
+        False,
+        help="""
+        Always False: a session has no home volume of its own. KubeSpawner's setting is ignored.
+
+            c.SavuSpawner.storage_pvc_ensure = False
+        """,
+    ).tag(config=True)
 
     identity: Identity | None = None
     record: Record | None = None
@@ -315,6 +322,10 @@ class SavuSpawner(SessionSpawner, KubeSpawner):  # type: ignore[misc]
     def _poll_interval(self) -> int:
         # poll reads what the watch has brought, and asks nobody.
         return 10
+
+    @validate("storage_pvc_ensure")
+    def _no_home_volume(self, proposal: Any) -> bool:
+        return False
 
     @validate("hub_id")
     def _valid_hub_id(self, proposal: Any) -> str:

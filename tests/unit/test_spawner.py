@@ -656,5 +656,10 @@ def test_the_private_names_of_kubespawner_that_are_used_exist() -> None:
         assert callable(getattr(KubeSpawner, name))
 
 
-def test_a_volume_claim_cannot_be_switched_on() -> None:
-    assert "storage_pvc_ensure" not in SavuSpawner.class_traits(config=True)
+async def test_a_volume_claim_cannot_be_switched_on_and_nothing_is_said_against_trying(
+    no_cluster: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = Config()
+    config.KubeSpawner.storage_pvc_ensure = True
+    assert not make_spawner(config, data_volumes=VOLUMES).storage_pvc_ensure
+    assert "not recognized" not in caplog.text
