@@ -4,9 +4,10 @@
 single seconds do not.
 
 =============  ====================================================================================
-``replay``     a start and a stop, with an API server that says at once when a pod is ready or gone
+``replay``     a start and a stop, with an API server that says at once when a pod is ready or gone;
+               the longest time for which a hub's event loop stands still, with many pods
 ``on_cluster`` the same on a real cluster, and how long a fault takes to become a sentence
-``hub_loop``   the longest time for which a hub's event loop stands still, with many pods
+``click``      from the click on *Start* to the first byte of the page, hub and proxy included
 ``figures``    medians, spread and ratios, as a table and as JSON
 =============  ====================================================================================
 """

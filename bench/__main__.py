@@ -7,7 +7,7 @@ import asyncio
 import logging
 from pathlib import Path
 
-from bench import on_cluster, replay
+from bench import click, on_cluster, replay
 from bench.figures import Figure, table, write
 from dev.cluster import Cluster
 
@@ -22,6 +22,7 @@ async def measure(full: bool) -> list[Figure]:
         figures += await on_cluster.measure(
             cluster, rounds=60 if full else 10, faults=3 if full else 1
         )
+        figures.append(await click.measure(cluster, rounds=20 if full else 5))
     else:
         print("Nothing was measured on a cluster: make cluster starts one")
     return figures
