@@ -144,7 +144,7 @@ class SessionSpawner(LoggingConfigurable):
         File with Savu's plugin catalogue, exported once by ``savu_python``; empty to export it
         at the first need.
 
-            c.LocalSavuSpawner.savu_catalogue = "/opt/savu/catalogue.json"
+            c.LocalSavuSpawner.savu_catalogue = "/dls_sw/apps/savu/catalogue.json"
         """,
     ).tag(config=True)
 
