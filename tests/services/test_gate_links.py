@@ -102,6 +102,7 @@ def running_session(folder: Path, prefix: str, key: bytes) -> Iterator[LinkSessi
         "WEB_LISTEN": f"127.0.0.1:{port}",
         "WEB_HEALTH_LISTEN": f"unix:{folder}/health.sock",
         "WEB_RUN_DIR": str(folder),
+        "FOREIGN_PROGRAMS": "",
         **{f"{name.upper()}_UPSTREAM": f"unix:{path}" for name, path in sockets.items()},
     }
     python = sys.executable
@@ -323,7 +324,7 @@ def test_whoever_leaves_is_outside(session: LinkSession, inside: Browser) -> Non
 
 def test_the_page_asks_who_else_was_here(session: LinkSession, inside: Browser) -> None:
     answer = inside.fetch("GET", f"{session.prefix}internal/entries")
-    assert answer.json() == {"admit": "owner", "entries": []}
+    assert answer.json() == {"admit": "owner", "foreign": [], "entries": []}
 
 
 # -- Two sessions, one browser --------------------------------------------------------------------

@@ -238,7 +238,8 @@ def wrong_with_image(dockerfile: str, entrypoint: str, ports: str) -> list[str]:
         wrong.append("a base image is not a build argument")
     if len(stages) < 2:
         wrong.append("one stage: what builds is left in it")
-    if re.search(r"build-essential|gcc|g\+\+|\bmake\b|-dev\b|npm|\bpip\b", str(final.get("RUN"))):
+    compiles = r"build-essential|gcc|g\+\+|\bmake\b|-dev\b|npm|\bpip3?\b[^&|;]*\binstall\b"
+    if re.search(compiles, str(final.get("RUN"))):
         wrong.append("the final stage compiles or installs packages of a language")
     if not all(
         f"org.opencontainers.image.{label}=" in str(final.get("LABEL"))
@@ -256,6 +257,8 @@ IMAGES = {
         )
         for program in PROGRAMS
     },
+    # Beside a site's own Savu: nothing of that image's Python, which may be first on PATH.
+    "api": ('["/opt/savu/bin/python", "-IBu", "-m", "savu_api"]', ""),
     "hub": ('["jupyterhub"]', "8081"),
 }
 
